@@ -1,0 +1,1 @@
+"""The commands behind launch/ and the pix2seq-d script."""

@@ -1,0 +1,1 @@
+"""Diffusion over analog bits: schedules, corruption, losses and samplers."""

@@ -1,0 +1,1 @@
+"""Metrics on NumPy arrays, and the run that feeds them."""

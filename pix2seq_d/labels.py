@@ -1,0 +1,119 @@
+"""Label spaces: which categories there are, as data that travels with a checkpoint."""
+
+import colorsys
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+VOID = 0  # semantic id and instance id of unlabelled pixels and padding
+
+
+@dataclasses.dataclass(frozen=True)
+class Category:
+    """One category: its id in the dataset's files, name, thing or stuff, RGB colour."""
+
+    id: int
+    name: str
+    is_thing: bool
+    color: tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSpace:
+    """The categories of a dataset; semantic id k (1, 2, ...) is `categories[k - 1]`.
+
+    Semantic id 0 is void. Source: spec 1.1.
+    """
+
+    categories: tuple[Category, ...]
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.categories]
+        if not ids:
+            raise ValueError("a label space needs at least one category")
+        if len(set(ids)) != len(ids):
+            twice = sorted({i for i in ids if ids.count(i) > 1})
+            raise ValueError(f"category ids given twice: {twice}")
+        if min(ids) < 1:
+            raise ValueError(f"category ids must be positive, found {min(ids)}")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of semantic ids, void included."""
+        return len(self.categories) + 1
+
+    @functools.cached_property
+    def semantic_of(self) -> dict[int, int]:
+        """Category id -> semantic id (1 ... num_classes - 1)."""
+        return {c.id: k for k, c in enumerate(self.categories, start=1)}
+
+    @functools.cached_property
+    def category_ids(self) -> np.ndarray:
+        """[num_classes] int64: category id of each semantic id; 0 for void."""
+        return np.array([0, *(c.id for c in self.categories)], np.int64)
+
+    @functools.cached_property
+    def is_thing(self) -> np.ndarray:
+        """[num_classes] bool: whether a semantic id is a thing; void is not."""
+        return np.array([False, *(c.is_thing for c in self.categories)])
+
+    @functools.cached_property
+    def colors(self) -> np.ndarray:
+        """[num_classes, 3] uint8: RGB colour of each semantic id; void is black."""
+        return np.array([(0, 0, 0), *(c.color for c in self.categories)], np.uint8)
+
+    def names(self) -> tuple[str, ...]:
+        """Name of each semantic id, `void` first."""
+        return ("void", *(c.name for c in self.categories))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The `categories` list of a COCO panoptic JSON."""
+        return [
+            {
+                "id": c.id,
+                "name": c.name,
+                "isthing": int(c.is_thing),
+                "color": list(c.color),
+            }
+            for c in self.categories
+        ]
+
+    @classmethod
+    def from_json(cls, categories: Iterable[Mapping[str, Any]]) -> "LabelSpace":
+        """Reads the `categories` list of a COCO panoptic JSON; `color` is optional.
+
+        Raises:
+          ValueError: an entry lacks `id`, `name` or `isthing`, or ids repeat.
+        """
+        entries = list(categories)
+        palette = distinct_colors(len(entries))
+        made = []
+        for k, entry in enumerate(entries):
+            for field in ("id", "name", "isthing"):
+                if field not in entry:
+                    raise ValueError(f"categories[{k}] has no field {field!r}")
+            color = entry.get("color", palette[k])
+            made.append(
+                Category(
+                    id=int(entry["id"]),
+                    name=str(entry["name"]),
+                    is_thing=bool(entry["isthing"]),
+                    color=(int(color[0]), int(color[1]), int(color[2])),
+                )
+            )
+        return cls(tuple(made))
+
+
+def distinct_colors(n: int) -> list[tuple[int, int, int]]:
+    """N colours far apart in hue and lightness (golden-ratio hues; ours)."""
+    golden = 0.61803398875
+    colors = []
+    for k in range(n):
+        hue = (0.07 + k * golden) % 1.0
+        lightness = (0.58, 0.42, 0.70)[k % 3]
+        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.65)
+        colors.append((round(255 * red), round(255 * green), round(255 * blue)))
+    return colors

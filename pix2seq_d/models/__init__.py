@@ -1,0 +1,1 @@
+"""The network: image encoder, feature pyramid and mask decoder."""

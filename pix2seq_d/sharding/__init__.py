@@ -1,0 +1,1 @@
+"""Device meshes and where arrays live on them."""

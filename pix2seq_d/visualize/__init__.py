@@ -1,0 +1,1 @@
+"""Pictures of panoptic maps and of training."""

@@ -1,0 +1,60 @@
+"""Packaging of pix2seq_d; tool settings are in pyproject.toml."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"$',
+    (ROOT / "pix2seq_d" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+).group(1)
+
+PACKAGES = setuptools.find_packages(include=["pix2seq_d", "pix2seq_d.*"])
+
+TEST = ["pytest>=8", "pytest-xdist>=3.6"]
+
+setuptools.setup(
+    name="pix2seq_d",
+    version=VERSION,
+    description=(
+        "Panoptic segmentation of images and video by diffusion over analog "
+        "bits (Pix2Seq-D) in JAX/Flax"
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    # The files of configs/ are installed with the package, so that
+    # `pix2seq-d train --config=shapes:tiny` works outside a checkout.
+    packages=[*PACKAGES, "pix2seq_d.configs"],
+    package_dir={"pix2seq_d.configs": "configs"},
+    install_requires=[
+        "jax>=0.10",
+        "flax>=0.12",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12",
+        "ml-collections>=1.1",
+        "clu>=0.0.12",
+        "tensorflow-datasets>=4.9.10",
+        "numpy>=2.1",
+        "absl-py>=2.1",
+        "pillow>=10.1",
+        # Needed by tensorflow-datasets and clu, declared by neither.
+        "tensorflow-cpu>=2.20",
+        "tensorboard>=2.20",
+    ],
+    extras_require={
+        "cuda": ["jax[cuda12]>=0.10"],
+        "tpu": ["jax[tpu]>=0.10"],
+        "test": TEST,
+        "dev": [*TEST, "ruff>=0.15", "pyright>=1.1.400", "pre-commit>=4"],
+    },
+    entry_points={"console_scripts": ["pix2seq-d=pix2seq_d.cli.main:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+    ],
+)
