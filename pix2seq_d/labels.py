@@ -3,7 +3,7 @@
 import colorsys
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,8 @@ class LabelSpace:
         """Reads the `categories` list of a COCO panoptic JSON; `color` is optional.
 
         Raises:
-          ValueError: an entry lacks `id`, `name` or `isthing`, or ids repeat.
+          ValueError: an entry lacks `id`, `name` or `isthing`, has a bad `color`,
+            or ids repeat.
         """
         entries = list(categories)
         palette = distinct_colors(len(entries))
@@ -96,6 +97,14 @@ class LabelSpace:
                 if field not in entry:
                     raise ValueError(f"categories[{k}] has no field {field!r}")
             color = entry.get("color", palette[k])
+            if (
+                not isinstance(color, Sequence)
+                or len(color) != 3
+                or any(type(v) is not int or not 0 <= v <= 255 for v in color)
+            ):
+                raise ValueError(
+                    f"categories[{k}] has color {color!r}; give three integers 0..255"
+                )
             made.append(
                 Category(
                     id=int(entry["id"]),

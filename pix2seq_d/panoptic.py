@@ -1,4 +1,4 @@
-"""Panoptic maps: segment ids <-> (semantic, instance) channels, PNG coding, resizing."""
+"""Panoptic maps: segment ids <-> (semantic, instance) channels; PNG coding; resize."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -75,8 +75,9 @@ def to_channels(
             raise ValueError(f"id {segment_id} of the map is not among its segments")
         semantic = label_space.semantic_of.get(segment.category_id)
         if semantic is None:
-            raise ValueError(f"segment {segment_id} has unknown category id "
-                             f"{segment.category_id}")
+            raise ValueError(
+                f"segment {segment_id} has unknown category id {segment.category_id}"
+            )
         if segment.is_crowd or next_instance >= max_instances:
             continue
         table[row] = semantic, next_instance
@@ -95,8 +96,11 @@ def from_channels(labels: np.ndarray, label_space: LabelSpace) -> PanopticMap:
       label_space: the categories.
     """
     semantic, instance = labels[..., 0].astype(np.int64), labels[..., 1]
-    key = np.where((semantic == VOID) | (instance == VOID), 0,
-                   semantic + label_space.num_classes * instance.astype(np.int64))
+    key = np.where(
+        (semantic == VOID) | (instance == VOID),
+        0,
+        semantic + label_space.num_classes * instance.astype(np.int64),
+    )
     present, inverse = np.unique(key, return_inverse=True)
     ids = np.zeros(len(present), np.int32)
     segments = []

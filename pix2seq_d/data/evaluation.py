@@ -1,0 +1,254 @@
+"""Evaluation and prediction: every image whole, in order, in batches of one shape.
+
+`fit_image` and `fit_labels` are the way into the network, `restore` the way out.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import itertools
+import sys
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from pix2seq_d import panoptic
+from pix2seq_d.data.source import Source
+
+PAD_VALUE = 0.3  # of images; spec 5.3, step 6
+
+Batch = dict[str, np.ndarray]
+T = TypeVar("T")
+
+
+def fit_size(original: Sequence[int], size: Sequence[int]) -> tuple[int, int]:
+    """Largest (h, w) of the original's aspect that fits `size`, rounded.
+
+    scale = min(size / original), h = round(scale H), w = round(scale W), at
+    least 1. Source: spec 5.3, evaluation.
+    """
+    scale = min(size[0] / original[0], size[1] / original[1])
+    height, width = (max(1, round(scale * n)) for n in original[:2])
+    return height, width
+
+
+def fit_image(
+    image: np.ndarray, size: Sequence[int]
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Fits an image into `size`: bilinear with antialias, then padding.
+
+    Args:
+      image: [H, W, 3] uint8 RGB.
+      size: (height, width) of the network's input.
+
+    Returns:
+      fitted: [*size, 3] float32 in [0, 1], 0.3 below and right of the content.
+      unpadded: (h, w) of the content.
+
+    Raises:
+      ValueError: the image is not [H, W, 3] uint8.
+    Source: spec 5.3, evaluation; equals tf.image.resize(antialias=True).
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"an image must be uint8 [H, W, 3], got {image.dtype} {image.shape}"
+        )
+    unpadded = fit_size(image.shape, size)
+    fitted = np.full((*size, 3), PAD_VALUE, np.float32)
+    content = fitted[: unpadded[0], : unpadded[1]]
+    if image.shape[:2] == unpadded:
+        np.divide(image, np.float32(255), out=content)
+        return fitted, unpadded
+    for channel in range(3):
+        # Mode F: PIL would round an 8-bit image to 1/255 after each pass.
+        plane = Image.fromarray(image[..., channel].astype(np.float32))
+        plane = plane.resize(unpadded[::-1], Image.Resampling.BILINEAR)
+        np.divide(plane, np.float32(255), out=content[..., channel])
+    return fitted, unpadded
+
+
+def fit_labels(
+    labels: np.ndarray, image_size: Sequence[int], mask_size: Sequence[int]
+) -> np.ndarray:
+    """Label maps of the image `fit_image` makes, at mask size, all nearest.
+
+    Args:
+      labels: [H, W, C] int, at the image's original size.
+      image_size: (height, width) of the network's input.
+      mask_size: (h, w) of the masks.
+
+    Returns:
+      [h, w, C] of the same dtype, 0 in the padding.
+    """
+    height, width = fit_size(labels.shape, image_size)
+    fitted = np.zeros((*image_size, *labels.shape[2:]), labels.dtype)
+    fitted[:height, :width] = panoptic.resize_nearest(labels, (height, width))
+    return panoptic.resize_nearest(fitted, mask_size)
+
+
+def restore(
+    labels: np.ndarray,
+    *,
+    image_size: Sequence[int],
+    unpadded: Sequence[int],
+    original: Sequence[int],
+) -> np.ndarray:
+    """Predicted masks -> the original image's grid.
+
+    Args:
+      labels: [h, w, ...] at mask size.
+      image_size: (height, width) of the network's input.
+      unpadded: (height, width) of the content inside it.
+      original: (H, W) of the image as it was read.
+
+    Returns:
+      [H, W, ...] of the same dtype.
+    Source: spec 6.1, steps 2 and 3.
+    """
+    whole = panoptic.resize_nearest(labels, image_size)
+    content = whole[: int(unpadded[0]), : int(unpadded[1])]
+    return panoptic.resize_nearest(content, (int(original[0]), int(original[1])))
+
+
+def eval_batches(
+    source: Source,
+    *,
+    image_size: Sequence[int],
+    mask_size: Sequence[int],
+    max_instances: int,
+    batch_size: int,
+    limit: int | None = None,
+    indices: Iterable[int] | None = None,
+    num_workers: int = 4,
+) -> Generator[Batch, None, None]:
+    """One pass over a source in order, with the truth.
+
+    Args:
+      source: labelled images of any size.
+      image_size: (H, W) of the network's input.
+      mask_size: (h, w) of the masks.
+      max_instances: number of instance ids, 0 included.
+      batch_size: rows of every batch.
+      limit: number of leading examples to take; None takes all.
+      indices: examples to take instead, e.g. one process's share; -1 stands for
+        a padding row, so that shares can be given one length.
+      num_workers: threads that read and resize.
+
+    Returns:
+      Generator of dicts: those of `image_batches` and `labels` int32
+      [B, h, w, 2] (semantic, instance), 0 in padding.
+    """
+    if indices is None:
+        count = len(source) if limit is None else min(limit, len(source))
+        indices = range(count)
+    elif limit is not None:
+        indices = itertools.islice(indices, limit)
+
+    def load(index: int) -> Batch:
+        if index < 0:
+            return _padding(image_size, labels=np.zeros((*mask_size, 2), np.int32))
+        example = source[index]
+        labels = panoptic.to_channels(
+            example.panoptic, source.label_space, max_instances=max_instances
+        )
+        row = _row(index, example.image, image_size)
+        return row | {"labels": fit_labels(labels, image_size, mask_size)}
+
+    return _batches(indices, load, batch_size=batch_size, num_workers=num_workers)
+
+
+def image_batches(
+    images: Iterable[tuple[int, np.ndarray]],
+    *,
+    image_size: Sequence[int],
+    batch_size: int,
+    num_workers: int = 4,
+) -> Generator[Batch, None, None]:
+    """Batches of plain images, in order.
+
+    Args:
+      images: (index >= 0, uint8 [H, W, 3]) pairs; read lazily.
+      image_size: (H, W) of the network's input.
+      batch_size: rows of every batch.
+      num_workers: threads that resize.
+
+    Returns:
+      Generator of dicts with `image` float32 [B, H, W, 3] in [0, 1], `weight`
+      float32 [B] (1, and 0 for the padding rows of the last batch), `index`
+      int32 [B] (-1 for padding), `unpadded` int32 [B, 2] (content inside the
+      network's image) and `original` int32 [B, 2] (size as read).
+    """
+
+    def load(item: tuple[int, np.ndarray]) -> Batch:
+        return _row(*item, image_size)
+
+    return _batches(images, load, batch_size=batch_size, num_workers=num_workers)
+
+
+def _row(index: int, image: np.ndarray, image_size: Sequence[int]) -> Batch:
+    fitted, unpadded = fit_image(image, image_size)
+    return {
+        "image": fitted,
+        "weight": np.array(1.0, np.float32),
+        "index": np.array(index, np.int32),
+        "unpadded": np.array(unpadded, np.int32),
+        "original": np.array(image.shape[:2], np.int32),
+    }
+
+
+def _padding(image_size: Sequence[int], **arrays: np.ndarray) -> Batch:
+    return {
+        "image": np.full((*image_size, 3), PAD_VALUE, np.float32),
+        "weight": np.array(0.0, np.float32),
+        "index": np.array(-1, np.int32),
+        "unpadded": np.array(image_size, np.int32),
+        "original": np.array(image_size, np.int32),
+        **arrays,
+    }
+
+
+def _batches(
+    items: Iterable[T],
+    load: Callable[[T], Batch],
+    *,
+    batch_size: int,
+    num_workers: int,
+) -> Generator[Batch, None, None]:
+    """Loads items in threads, two batches ahead, and stacks them in order."""
+    rows: list[Batch] = []
+    loaded = _ordered_map(load, items, num_workers=num_workers, ahead=2 * batch_size)
+    with contextlib.closing(loaded):
+        for row in loaded:
+            rows.append(row)
+            if len(rows) == batch_size:
+                yield _stack(rows)
+                rows = []
+    if rows:
+        image_size = rows[0]["image"].shape[:2]
+        extra = {k: np.zeros_like(v) for k, v in rows[0].items() if k == "labels"}
+        padding = _padding(image_size, **extra)
+        yield _stack(rows + [padding] * (batch_size - len(rows)))
+
+
+def _stack(rows: list[Batch]) -> Batch:
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
+def _ordered_map(
+    function: Callable[[T], Batch], items: Iterable[T], *, num_workers: int, ahead: int
+) -> Generator[Batch, None, None]:
+    # Executor.map would take the whole iterable at once, a video for example.
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers, "pix2seq_d-eval")
+    waiting: collections.deque[concurrent.futures.Future[Batch]] = collections.deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        if not sys.is_finalizing():  # else Python has joined the threads already
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,153 @@
+"""DDIM and DDPM as one `lax.scan` over the steps (spec 3)."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pix2seq_d.diffusion import process
+from pix2seq_d.diffusion import schedule as schedules
+from pix2seq_d.diffusion.schedule import Schedule
+
+METHODS = ("ddim", "ddpm", "ddpm_small")
+
+_COSINE = schedules.make("cosine")
+
+
+def time_grid(num_steps: int, time_difference: float) -> np.ndarray:
+    """The (t, t') of every step: t = 1 - i/N, t' = max(1 - (i + 1 + td)/N, 0).
+
+    Args:
+      num_steps: N.
+      time_difference: td >= 0; shifts only the target time t'.
+    Returns:
+      [N, 2] float32, t from 1 down to 1/N.
+    Raises:
+      ValueError: num_steps < 1 or time_difference < 0.
+    Source: spec 3.1, 3.2.
+    """
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1, not {num_steps}")
+    if time_difference < 0:
+        raise ValueError(f"time_difference must be >= 0, not {time_difference}")
+    i = np.arange(num_steps)
+    t = 1 - i / num_steps
+    t_next = np.maximum(1 - (i + 1 + time_difference) / num_steps, 0)
+    return np.stack([t, t_next], -1).astype(np.float32)
+
+
+def ddim_step(
+    xt: jax.Array, x0: jax.Array, *, gamma: jax.Array, gamma_next: jax.Array
+) -> jax.Array:
+    """sqrt(gamma') x0 + sqrt(1 - gamma') eps, eps that of (xt, x0).
+
+    Args:
+      xt: [B, h, w, K] float32 at level gamma.
+      x0: [B, h, w, K] float32, the clipped estimate.
+      gamma: [B] float32 in [0, 1).
+      gamma_next: [B] float32, the level of the result.
+    Returns:
+      [B, h, w, K] float32 at level gamma_next.
+    Source: spec 3.1.
+    """
+    eps = process.eps_from_x0(xt, x0, gamma=gamma)
+    return process.q_sample(x0, eps, gamma=gamma_next)
+
+
+def ddpm_step(
+    key: jax.Array,
+    xt: jax.Array,
+    x0: jax.Array,
+    *,
+    gamma: jax.Array,
+    gamma_next: jax.Array,
+    small_variance: bool = False,
+) -> jax.Array:
+    """mean + sqrt(variance) z with alpha = gamma / gamma'.
+
+    mean = (xt - (1 - alpha) / sqrt(1 - gamma) eps) / sqrt(alpha); variance
+    1 - alpha, or (1 - alpha) (1 - gamma') / (1 - gamma) with `small_variance`.
+    Noise is added at every step, the last included. Arrays as `ddim_step`.
+
+    Source: spec 3.1.
+    """
+    eps = process.eps_from_x0(xt, x0, gamma=gamma)
+    gamma = process.broadcast_gamma(gamma, xt.ndim)
+    gamma_next = process.broadcast_gamma(gamma_next, xt.ndim)
+    alpha = jnp.clip(jnp.exp(jnp.log(gamma) - jnp.log(gamma_next)), 0.0, 1.0)
+    mean = (xt - (1 - alpha) / jnp.sqrt(1 - gamma) * eps) / jnp.sqrt(alpha)
+    variance = 1 - alpha
+    if small_variance:
+        variance *= (1 - gamma_next) / (1 - gamma)
+    return mean + jnp.sqrt(variance) * jax.random.normal(key, xt.shape, xt.dtype)
+
+
+def sample(
+    denoise_fn: Callable[..., jax.Array],
+    x_init: jax.Array,
+    num_steps: int = 20,
+    time_difference: float = 2.0,
+    schedule: Schedule = _COSINE,
+    method: str = "ddim",
+    key: jax.Array | None = None,
+    clip: float | None = 0.1,
+    self_cond: bool = False,
+    return_states: bool = False,
+) -> jax.Array | tuple[jax.Array, jax.Array]:
+    """Denoises x_init in `num_steps` steps and returns the last x0 estimate.
+
+    Args:
+      denoise_fn: (xt [B, h, w, K], gamma [B]) -> x0 estimate [B, h, w, K];
+        with `self_cond` (xt, gamma, previous x0 estimate, zeros at first).
+      x_init: [B, h, w, K] float32, standard normal.
+      num_steps: number of calls of `denoise_fn`.
+      time_difference: asymmetric time difference td (spec 3.2).
+      schedule: gamma(t) of `schedule.make`.
+      method: `ddim`, `ddpm` (variance 1 - alpha) or `ddpm_small`.
+      key: for the noise of the DDPM methods.
+      clip: estimates are clipped to [-clip, clip]; None for no clipping.
+      self_cond: whether `denoise_fn` takes the previous estimate.
+      return_states: also return the estimate of every step.
+    Returns:
+      x0 [B, h, w, K], or (x0, states [num_steps, B, h, w, K]).
+    Raises:
+      ValueError: unknown method, a DDPM method without key, bad step settings.
+    Source: spec 3.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown sampler {method!r}; choose one of {METHODS}")
+    if method != "ddim" and key is None:
+        raise ValueError(f"sampler {method!r} draws noise: pass key=")
+    times = jnp.asarray(time_grid(num_steps, time_difference))
+    batch = x_init.shape[:1]
+    keys = jax.random.split(jax.random.key(0) if key is None else key, num_steps)
+
+    def step(carry: tuple, inputs: tuple) -> tuple:
+        xt, x0_previous = carry
+        (t, t_next), step_key = inputs
+        gamma = jnp.broadcast_to(schedule(t), batch)
+        gamma_next = jnp.broadcast_to(schedule(t_next), batch)
+        if self_cond:
+            x0 = denoise_fn(xt, gamma, x0_previous)
+        else:
+            x0 = denoise_fn(xt, gamma)
+        if clip is not None:
+            x0 = jnp.clip(x0, -clip, clip)
+        if method == "ddim":
+            x_next = ddim_step(xt, x0, gamma=gamma, gamma_next=gamma_next)
+        else:
+            x_next = ddpm_step(
+                step_key,
+                xt,
+                x0,
+                gamma=gamma,
+                gamma_next=gamma_next,
+                small_variance=method == "ddpm_small",
+            )
+        return (x_next, x0), (x0 if return_states else None)
+
+    (_, x0), states = jax.lax.scan(
+        step, (x_init, jnp.zeros_like(x_init)), (times, keys)
+    )
+    return (x0, states) if return_states else x0

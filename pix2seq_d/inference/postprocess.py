@@ -1,0 +1,74 @@
+"""From decoded (semantic, instance) maps to segments: vote, area, stuff (spec 6.1)."""
+
+import numpy as np
+
+from pix2seq_d.labels import VOID, LabelSpace
+from pix2seq_d.panoptic import PanopticMap, from_channels
+
+
+def majority_vote(labels: np.ndarray, *, num_classes: int, min_area: int) -> np.ndarray:
+    """Gives every instance id one class and drops the small ones.
+
+    Each id takes the class most of its pixels vote for (void included, ties to
+    the lowest class); ids of fewer than `min_area` pixels become void; the
+    instance id is 0 wherever the class is.
+
+    Args:
+      labels: [H, W, 2] int, (semantic in [0, num_classes), instance >= 0).
+      num_classes: number of semantic ids, void included.
+      min_area: smallest segment in pixels.
+    Returns:
+      [H, W, 2] int32.
+    Source: spec 6.1, step 4.
+    """
+    semantic, instance = labels[..., 0], labels[..., 1].astype(np.int64)
+    num_ids = int(instance.max(initial=0)) + 1
+    votes = np.bincount(
+        (instance * num_classes + semantic).ravel(), minlength=num_ids * num_classes
+    ).reshape(num_ids, num_classes)
+    winner = votes.argmax(axis=1)
+    winner[votes.sum(axis=1) < min_area] = VOID
+    voted = winner[instance]
+    return np.stack([voted, np.where(voted == VOID, 0, instance)], -1).astype(np.int32)
+
+
+def merge_stuff(labels: np.ndarray, *, is_thing: np.ndarray) -> np.ndarray:
+    """Gives all pixels of one stuff class one instance id, the smallest it has.
+
+    Pixels with instance id 0 stay as they are.
+
+    Args:
+      labels: [H, W, 2] int, (semantic, instance), one class per instance id.
+      is_thing: [num_classes] bool.
+    Returns:
+      [H, W, 2] int32.
+    Source: spec 6.1, last paragraph (standard practice).
+    """
+    semantic, instance = labels[..., 0], labels[..., 1]
+    stuff = ~is_thing[semantic] & (instance > 0)
+    merged = instance.copy()
+    if stuff.any():
+        lowest = np.full(len(is_thing), np.iinfo(np.int32).max)
+        np.minimum.at(lowest, semantic[stuff], instance[stuff])
+        merged[stuff] = lowest[semantic[stuff]]
+    return np.stack([semantic, merged], -1).astype(np.int32)
+
+
+def to_panoptic(
+    labels: np.ndarray, label_space: LabelSpace, *, min_area: int, merge: bool = True
+) -> PanopticMap:
+    """Decoded channels at original size -> panoptic map.
+
+    Args:
+      labels: [H, W, 2] int (semantic, instance).
+      label_space: the categories.
+      min_area: smallest segment in pixels; smaller ones become void.
+      merge: whether all segments of a stuff class become one.
+    Source: spec 6.1, steps 4 and 5.
+    """
+    labels = majority_vote(
+        labels, num_classes=label_space.num_classes, min_area=min_area
+    )
+    if merge:
+        labels = merge_stuff(labels, is_thing=label_space.is_thing)
+    return from_channels(labels, label_space)

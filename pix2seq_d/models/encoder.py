@@ -1,0 +1,77 @@
+"""The image encoder: ResNet C4, then a transformer over its tokens (spec 4.3)."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pix2seq_d.config import EncoderConfig, ResNetConfig
+from pix2seq_d.models import embeddings
+from pix2seq_d.models.layers import (
+    Attention,
+    DropPath,
+    FeedForward,
+    dense,
+    layer_norm,
+)
+from pix2seq_d.models.resnet import ResNet
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm layer: x += DropPath(MHA(LN(x))); x += DropPath(FFN(LN(x))).
+
+    Attributes:
+      config: widths and rates.
+      dtype: compute dtype.
+    """
+
+    config: EncoderConfig
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[B, L, D] -> [B, L, D]."""
+        c, dtype = self.config, self.dtype
+        y = layer_norm("attention_norm", dtype)(x)
+        y = Attention(c.num_heads, c.dim // c.num_heads, dtype, name="attention")(y)
+        x = x + DropPath(c.drop_path, name="attention_drop_path")(y, train=train)
+        y = layer_norm("mlp_norm", dtype)(x)
+        y = FeedForward(c.mlp_dim, c.dropout, dtype, name="mlp")(y, train=train)
+        return x + DropPath(c.drop_path, name="mlp_drop_path")(y, train=train)
+
+
+class ImageEncoder(nn.Module):
+    """Images -> high-resolution maps and tokens.
+
+    Attributes:
+      resnet: the backbone's config.
+      config: the transformer's config.
+      dtype: compute dtype.
+    """
+
+    resnet: ResNetConfig
+    config: EncoderConfig
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        """Images [B, H, W, 3] in [0, 1] -> ((C2, C3), tokens on C4's grid).
+
+        Returns:
+          C2 [B, H/4, W/4, .], C3 [B, H/8, W/8, .] and the encoded map
+          [B, H/16, W/16, dim] (strides for stem stride 4).
+        """
+        c, dtype = self.config, self.dtype
+        c2, c3, c4 = ResNet(self.resnet, dtype, name="resnet")(images, train=train)
+        batch, height, width, channels = c4.shape
+        x = c4.reshape(batch, height * width, channels)
+        x = nn.Dropout(c.dropout, deterministic=not train, name="input_dropout")(x)
+        x = layer_norm("input_norm", dtype)(dense(c.dim, "input", dtype)(x))
+        x = x + embeddings.grid_codes(height, width, c.dim).astype(dtype)
+        for index in range(c.num_layers):
+            x = EncoderLayer(c, dtype, name=f"layer{index}")(x, train=train)
+        x = layer_norm("output_norm", dtype)(x)
+        return (c2, c3), x.reshape(batch, height, width, c.dim)

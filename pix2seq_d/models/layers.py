@@ -1,0 +1,154 @@
+"""Layers shared by encoder, pyramid and decoder, with the reference's initialisers."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Dtype = Any
+
+# Keras' Glorot uniform. On a kernel of three axes it takes the leading axis for
+# a convolution window, which is what the attention of the reference does
+# (spec 4.3, box); jax's default axes mean the same.
+glorot = nn.initializers.glorot_uniform()
+# Output layers start at almost 0 (spec 4.6).
+tiny = nn.initializers.variance_scaling(1e-10, "fan_avg", "uniform")
+
+# Keras BatchNorm momentum 0.9: moving = 0.9 old + 0.1 batch (spec 4.2).
+BATCH_NORM_MOMENTUM = 0.9
+
+
+def layer_norm(name: str, dtype: Dtype) -> nn.LayerNorm:
+    """LayerNorm with epsilon 1e-6 and float32 statistics (spec 4.3)."""
+    return nn.LayerNorm(epsilon=1e-6, dtype=dtype, name=name)
+
+
+def group_norm(channels: int, name: str, dtype: Dtype) -> nn.GroupNorm:
+    """GroupNorm of min(C / 4, 32) groups, epsilon 1e-5 (spec 4.4, 4.6).
+
+    Where that number does not divide C (the reference fails there), of their
+    greatest common divisor.
+    """
+    groups = math.gcd(channels, max(min(channels // 4, 32), 1))
+    return nn.GroupNorm(num_groups=groups, epsilon=1e-5, dtype=dtype, name=name)
+
+
+def conv(
+    features: int,
+    kernel: int,
+    name: str,
+    dtype: Dtype,
+    *,
+    stride: int = 1,
+    kernel_init: nn.initializers.Initializer = glorot,
+) -> nn.Conv:
+    """Square convolution with bias, TensorFlow's SAME padding, Glorot kernel."""
+    return nn.Conv(
+        features,
+        (kernel, kernel),
+        strides=(stride, stride),
+        padding="SAME",
+        kernel_init=kernel_init,
+        dtype=dtype,
+        name=name,
+    )
+
+
+def dense(features: int, name: str, dtype: Dtype) -> nn.Dense:
+    """Dense layer with bias and Glorot kernel."""
+    return nn.Dense(features, kernel_init=glorot, dtype=dtype, name=name)
+
+
+class Attention(nn.Module):
+    """Multi-head attention softmax(q k^T / sqrt(head_dim)) v (spec 4.3, 4.6).
+
+    Attributes:
+      num_heads: number of heads.
+      head_dim: width of a head.
+      dtype: compute dtype; the softmax is in float32.
+    """
+
+    num_heads: int
+    head_dim: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, memory: jax.Array | None = None) -> jax.Array:
+        """x [B, L, D] attends to memory [B, M, E] (itself if None) -> [B, L, D]."""
+        memory = x if memory is None else memory
+        query = self._project(x, "query")
+        key = self._project(memory, "key")
+        value = self._project(memory, "value")
+        y = jax.nn.dot_product_attention(query, key, value)
+        kernel = self.param(
+            "out_kernel", glorot, (self.num_heads, self.head_dim, x.shape[-1])
+        )
+        bias = self.param("out_bias", nn.initializers.zeros, (x.shape[-1],))
+        y = jnp.einsum("blhd,hde->ble", y, kernel.astype(self.dtype))
+        return y + bias.astype(self.dtype)
+
+    def _project(self, x: jax.Array, name: str) -> jax.Array:
+        shape = (x.shape[-1], self.num_heads, self.head_dim)
+        kernel = self.param(f"{name}_kernel", glorot, shape)
+        bias = self.param(f"{name}_bias", nn.initializers.zeros, shape[1:])
+        x = jnp.einsum("bld,dhk->blhk", x.astype(self.dtype), kernel.astype(self.dtype))
+        return x + bias.astype(self.dtype)
+
+
+class FeedForward(nn.Module):
+    """dense -> exact GELU -> dropout -> dense (spec 4.3).
+
+    Attributes:
+      hidden: width of the hidden layer.
+      dropout: rate after the activation.
+      dtype: compute dtype.
+    """
+
+    hidden: int
+    dropout: float
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[B, L, D] -> [B, L, D]."""
+        y = dense(self.hidden, "in", self.dtype)(x)
+        y = nn.gelu(y, approximate=False)
+        y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
+        return dense(x.shape[-1], "out", self.dtype)(y)
+
+
+class DropPath(nn.Module):
+    """Drops a residual branch per example, survivors divided by 1 - rate (spec 4.3).
+
+    Attributes:
+      rate: probability that an example's branch is dropped.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[B, ...] -> [B, ...]."""
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        # Dropout over a mask of one value per example does exactly this.
+        keep = nn.Dropout(self.rate, deterministic=not train, name="mask")
+        return x * keep(jnp.ones(shape, x.dtype))
+
+
+def upsample(x: jax.Array, factor: int) -> jax.Array:
+    """Nearest-neighbour upsampling of [B, H, W, C] by an integer factor."""
+    batch, height, width, channels = x.shape
+    x = jnp.broadcast_to(
+        x[:, :, None, :, None, :], (batch, height, factor, width, factor, channels)
+    )
+    return x.reshape(batch, height * factor, width * factor, channels)
+
+
+def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
+    """[B, H, W, factor**2 C] -> [B, factor H, factor W, C]."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, factor, factor, channels // factor**2)
+    x = x.transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, height * factor, width * factor, -1)

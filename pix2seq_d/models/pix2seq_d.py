@@ -1,0 +1,238 @@
+"""The whole model as pure functions: init, encode, denoise (spec 4.1)."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pix2seq_d import analog_bits
+from pix2seq_d.config import ModelConfig
+from pix2seq_d.diffusion import process
+from pix2seq_d.models.decoder import MaskDecoder
+from pix2seq_d.models.encoder import ImageEncoder
+from pix2seq_d.models.pyramid import FeaturePyramid
+
+Variables = dict[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What the encoder gives to every denoising step.
+
+    Attributes:
+      tokens: [B, L, D], keys and values of the cross-attention.
+      fused: [B, h, w, C], concatenated to the noisy mask.
+    """
+
+    tokens: jax.Array
+    fused: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Denoised:
+    """One decoder pass.
+
+    Attributes:
+      output: [B, h, w, K] raw decoder output, None with softmax groups.
+      logits: [B, h, w, G, 2**n] float32, None without softmax groups.
+      x0: [B, h, w, K] float32, estimate of the clean analog bits.
+    """
+
+    output: jax.Array | None
+    logits: jax.Array | None
+    x0: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Pix2SeqD:
+    """Image encoder, feature pyramid and mask decoder.
+
+    `variables` is {'params': {'encoder', 'pyramid', 'decoder'}, 'batch_stats':
+    {'encoder'}}; an unconditional model has the decoder only.
+
+    Attributes:
+      config: sizes and depths.
+      dtype: compute dtype; parameters, softmax, logits and x0 are float32.
+    """
+
+    config: ModelConfig
+    dtype: Any = jnp.float32
+
+    @functools.cached_property
+    def encoder(self) -> ImageEncoder:
+        """The Linen module of the image encoder."""
+        return ImageEncoder(self.config.resnet, self.config.encoder, self.dtype)
+
+    @functools.cached_property
+    def pyramid(self) -> FeaturePyramid:
+        """The Linen module of the feature pyramid."""
+        return FeaturePyramid(self.config.pyramid, self.config.mask_size, self.dtype)
+
+    @functools.cached_property
+    def decoder(self) -> MaskDecoder:
+        """The Linen module of the mask decoder."""
+        config = self.config
+        channels = config.num_bits
+        if config.prediction == "x_softmax_xent":
+            channels = config.softmax_groups * config.num_codes
+        return MaskDecoder(config.decoder, channels, self.dtype)
+
+    def init(self, key: jax.Array) -> Variables:
+        """Draws fresh variables {'params', 'batch_stats'}, float32."""
+        config = self.config
+        encoder_key, pyramid_key, decoder_key = jax.random.split(key, 3)
+        params, stats = {}, {}
+        if config.conditioning:
+            images = jnp.zeros((1, *config.image_size, 3))
+            made = self.encoder.init(encoder_key, images, train=False)
+            params["encoder"] = made["params"]
+            stats["encoder"] = made["batch_stats"]
+            maps, tokens = self.encoder.apply(made, images, train=False)
+            made = self.pyramid.init(pyramid_key, [*maps, tokens])
+            params["pyramid"] = made["params"]
+        variables = {"params": params, "batch_stats": stats}
+        features = self.encode(variables, jnp.zeros((1, *config.image_size, 3)))
+        bits = jnp.zeros((1, *config.mask_size, config.num_bits))
+        made = self.decoder.init(
+            decoder_key,
+            self._decoder_input(bits, features, None),
+            jnp.ones((1,)),
+            self._memory(features),
+            train=False,
+        )
+        params["decoder"] = made["params"]
+        return variables
+
+    def encode(self, variables: Variables, images: jax.Array) -> Features:
+        """Encodes images with moving batch-norm statistics and no dropout.
+
+        Args:
+          variables: as `init` gives them.
+          images: [B, H, W, 3] float32 RGB in [0, 1], or uint8.
+        """
+        return self._encode(variables, images, None)[0]
+
+    def encode_train(
+        self, variables: Variables, images: jax.Array, *, key: jax.Array
+    ) -> tuple[Features, dict[str, Any]]:
+        """Encodes with batch statistics and dropout.
+
+        Args:
+          variables: as `init` gives them.
+          images: as `encode`.
+          key: for dropout and drop-path.
+        Returns:
+          The features and the updated 'batch_stats'.
+        """
+        return self._encode(variables, images, key)
+
+    def denoise(
+        self,
+        variables: Variables,
+        xt: jax.Array,
+        gamma: jax.Array,
+        features: Features,
+        cond_bits: jax.Array | None = None,
+        x0_self_cond: jax.Array | None = None,
+        *,
+        key: jax.Array | None = None,
+    ) -> Denoised:
+        """One decoder pass.
+
+        Args:
+          variables: as `init` gives them.
+          xt: [B, h, w, K] float32, noisy analog bits.
+          gamma: [B] float32, their level.
+          features: of the images.
+          cond_bits: [B, h, w, frames K] analog bits of past masks, oldest first;
+            None for empty ones (all bits -bit_scale).
+          x0_self_cond: not supported yet.
+          key: for dropout in training; None for inference.
+        Source: spec 2.3, 2.4, 4.1.
+        """
+        if x0_self_cond is not None:
+            raise NotImplementedError("self-conditioning is not built yet")
+        config = self.config
+        rngs = None if key is None else {"dropout": key}
+        raw = self.decoder.apply(
+            {"params": variables["params"]["decoder"]},
+            self._decoder_input(xt, features, cond_bits),
+            gamma,
+            self._memory(features),
+            train=key is not None,
+            rngs=rngs,
+        )
+        b = config.bit_scale
+        if config.prediction == "x_softmax_xent":
+            groups = config.softmax_groups
+            logits = raw.reshape(*raw.shape[:-1], groups, config.num_codes)
+            bits = analog_bits.expected_bits(jax.nn.softmax(logits, axis=-1))
+            x0 = b * (2 * bits.reshape(*raw.shape[:-1], config.num_bits) - 1)
+            return Denoised(None, logits, x0)
+        match config.prediction:
+            case "x_sigmoid_xent":
+                x0 = b * (2 * jax.nn.sigmoid(raw) - 1)
+            case "eps":
+                x0 = process.x0_from_eps(xt, raw, gamma=gamma)
+            case _:
+                x0 = raw
+        return Denoised(raw, None, x0)
+
+    def _encode(
+        self, variables: Variables, images: jax.Array, key: jax.Array | None
+    ) -> tuple[Features, dict[str, Any]]:
+        config = self.config
+        params, stats = variables["params"], variables["batch_stats"]
+        batch = images.shape[0]
+        if not config.conditioning:
+            # Zeros of the shape the pyramid would give keep the decoder's input
+            # the same (spec 4.5).
+            fused = jnp.zeros((batch, *config.mask_size, config.pyramid.dim))
+            return Features(jnp.zeros((batch, 0, config.encoder.dim)), fused), stats
+        if images.dtype == jnp.uint8:
+            images = images.astype(jnp.float32) / 255
+        train = key is not None
+        (maps, tokens), updated = self.encoder.apply(
+            {"params": params["encoder"], "batch_stats": stats["encoder"]},
+            images,
+            train=train,
+            rngs={"dropout": key} if train else None,
+            mutable=["batch_stats"] if train else [],
+        )
+        fused = self.pyramid.apply({"params": params["pyramid"]}, [*maps, tokens])
+        features = Features(tokens.reshape(batch, -1, tokens.shape[-1]), fused)
+        if train:
+            stats = {"encoder": updated["batch_stats"]}
+        return features, stats
+
+    def _decoder_input(
+        self, xt: jax.Array, features: Features, cond_bits: jax.Array | None
+    ) -> jax.Array:
+        """[noisy mask, fused features, past masks] on channels (spec 4.1)."""
+        config = self.config
+        fused = features.fused
+        if "concat" not in config.conditioning:
+            fused = jnp.zeros_like(fused)
+        parts = [xt, fused]
+        if config.num_cond_frames:
+            shape = (*xt.shape[:-1], config.num_cond_frames * config.num_bits)
+            if cond_bits is None:
+                cond_bits = jnp.full(shape, -config.bit_scale)
+            parts.append(cond_bits)
+        return jnp.concatenate([p.astype(self.dtype) for p in parts], axis=-1)
+
+    def _memory(self, features: Features) -> jax.Array | None:
+        if "cross_attention" in self.config.conditioning:
+            return features.tokens
+        return None
+
+
+def parameter_count(params: Any) -> int:
+    """Number of scalars in a tree of arrays or shapes."""
+    leaves = jax.tree.leaves(nn.meta.unbox(params))
+    return sum(int(leaf.size) for leaf in leaves)

@@ -1,0 +1,79 @@
+"""Merges encoder maps of several resolutions into one at mask size (spec 4.4)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pix2seq_d.config import PyramidConfig
+from pix2seq_d.models.layers import conv, group_norm, upsample
+
+
+class MergeBlock(nn.Module):
+    """1x1 -> GN -> SiLU -> upsample -> + high -> 3x3 -> GN -> SiLU.
+
+    Attributes:
+      dim: output channels.
+      dtype: compute dtype.
+    """
+
+    dim: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, low: jax.Array, high: jax.Array | None, factor: int
+    ) -> jax.Array:
+        """low [B, h, w, C], high [B, factor h, factor w, dim] or None -> like high."""
+        x = conv(self.dim, 1, "lateral", self.dtype)(low)
+        x = nn.silu(group_norm(self.dim, "lateral_norm", self.dtype)(x))
+        x = upsample(x, factor)
+        if high is not None:
+            x = x + high
+        x = conv(self.dim, 3, "merge", self.dtype)(x)
+        return nn.silu(group_norm(self.dim, "merge_norm", self.dtype)(x))
+
+
+class FeaturePyramid(nn.Module):
+    """Top-down pyramid over [C2, C3, tokens], ending at mask size.
+
+    Maps larger than the mask are passed over; where the top map already has
+    mask size, the last block is not needed.
+
+    Attributes:
+      config: width of the output where it is made by the last block.
+      mask_size: (h, w) of the output.
+      dtype: compute dtype.
+    """
+
+    config: PyramidConfig
+    mask_size: tuple[int, int]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, maps: Sequence[jax.Array]) -> jax.Array:
+        """Maps from high to low resolution -> [B, h, w, C]."""
+        x = maps[-1]
+        for level in range(len(maps) - 1, 0, -1):
+            high = maps[level - 1]
+            if high.shape[1] > self.mask_size[0]:
+                continue
+            block = MergeBlock(high.shape[-1], self.dtype, name=f"block{level}")
+            x = block(x, high, _factor(x.shape, high.shape[1:3]))
+        if x.shape[1:3] != self.mask_size:
+            block = MergeBlock(self.config.dim, self.dtype, name="block0")
+            x = block(x, None, _factor(x.shape, self.mask_size))
+        return x
+
+
+def _factor(shape: tuple[int, ...], target: tuple[int, ...]) -> int:
+    factor = target[0] // shape[1]
+    if (shape[1] * factor, shape[2] * factor) != tuple(target):
+        raise ValueError(
+            f"a feature map of {shape[1]}x{shape[2]} cannot be upsampled to "
+            f"{target[0]}x{target[1]} by one integer factor; change "
+            "model.image_size or model.mask_size"
+        )
+    return factor

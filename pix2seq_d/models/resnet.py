@@ -1,0 +1,140 @@
+"""ResNet v1.5 without its last group: the C4 backbone (spec 4.2)."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pix2seq_d.config import ResNetConfig
+from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
+
+BASE_WIDTHS = (64, 128, 256)
+GROUP_STRIDES = (1, 2, 2)
+
+_fan_in = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, then batch-norm over the global batch.
+
+    Attributes:
+      features: output channels.
+      kernel: side of the kernel.
+      stride: stride; above 1 the padding is symmetric, else SAME.
+      zero_scale: start the norm's scale at 0 (last norm of a block).
+      dtype: compute dtype.
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    zero_scale: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[B, H, W, C] -> [B, H / stride, W / stride, features]."""
+        side = (self.kernel - 1) // 2
+        x = nn.Conv(
+            self.features,
+            (self.kernel, self.kernel),
+            strides=(self.stride, self.stride),
+            padding=((side, side), (side, side)),
+            use_bias=False,
+            kernel_init=_fan_in,
+            dtype=self.dtype,
+            name="conv",
+        )(x)
+        init = nn.initializers.zeros if self.zero_scale else nn.initializers.ones
+        return nn.BatchNorm(
+            use_running_average=not train,
+            momentum=BATCH_NORM_MOMENTUM,
+            epsilon=1e-5,
+            scale_init=init,
+            dtype=self.dtype,
+            name="norm",
+        )(x)
+
+
+class Bottleneck(nn.Module):
+    """1x1 -> 3x3 (carries the stride) -> 1x1 to 4 f, plus the shortcut.
+
+    Attributes:
+      features: f, the width of the 3x3 convolution.
+      stride: stride of the block.
+      project: whether the shortcut is a strided 1x1 convolution.
+      dtype: compute dtype.
+    """
+
+    features: int
+    stride: int
+    project: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[B, H, W, C] -> [B, H / stride, W / stride, 4 features]."""
+        f, dtype = self.features, self.dtype
+        shortcut = x
+        if self.project:
+            block = ConvNorm(4 * f, 1, self.stride, dtype=dtype, name="shortcut")
+            shortcut = block(x, train=train)
+        y = ConvNorm(f, 1, dtype=dtype, name="conv1")(x, train=train)
+        y = ConvNorm(f, 3, self.stride, dtype=dtype, name="conv2")(
+            nn.relu(y), train=train
+        )
+        y = ConvNorm(4 * f, 1, zero_scale=True, dtype=dtype, name="conv3")(
+            nn.relu(y), train=train
+        )
+        return nn.relu(y + shortcut)
+
+
+class ResNet(nn.Module):
+    """Stem and three groups of bottlenecks.
+
+    Attributes:
+      config: depth, width and stem stride.
+      dtype: compute dtype.
+    """
+
+    config: ResNetConfig
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Images [B, H, W, 3] in [0, 1] -> (C2, C3, C4).
+
+        With stem stride 4 these have strides 4, 8, 16 and 256, 512, 1024
+        channels times the width.
+        """
+        config, dtype = self.config, self.dtype
+
+        def scaled(features: int) -> int:
+            return round(features * config.width)
+
+        x = ConvNorm(scaled(64), 7, 2, dtype=dtype, name="stem")(
+            images.astype(dtype), train=train
+        )
+        x = nn.relu(x)
+        if config.stem_stride == 4:
+            # TensorFlow's SAME: pads bottom and right on even sizes.
+            x = nn.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+        stages = []
+        for group, (blocks, base, stride) in enumerate(
+            zip(config.blocks, BASE_WIDTHS, GROUP_STRIDES, strict=True), start=1
+        ):
+            for index in range(blocks):
+                first = index == 0
+                block = Bottleneck(
+                    scaled(base),
+                    stride if first else 1,
+                    project=first,
+                    dtype=dtype,
+                    name=f"group{group}_block{index}",
+                )
+                x = block(x, train=train)
+            stages.append(x)
+        return stages[0], stages[1], stages[2]

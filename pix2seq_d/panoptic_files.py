@@ -1,0 +1,236 @@
+"""COCO panoptic files: reading id PNGs, and the writer of PNGs and JSON."""
+
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pix2seq_d.image_files import open_image
+from pix2seq_d.labels import VOID, LabelSpace
+from pix2seq_d.panoptic import PanopticMap, ids_to_rgb, rgb_to_ids
+from pix2seq_d.panoptic_index import MAX_ID, ImageId, PanopticIndex, list_some
+
+
+def read_png_ids(path: Path) -> np.ndarray:
+    """Panoptic PNG -> int32 [H, W] ids, R + 256 G + 65536 B.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: damaged, not a PNG, or not 8-bit RGB.
+    """
+    image = open_image(path)
+    if image.format != "PNG":
+        raise ValueError(
+            f"{path}: is a {image.format} file, which may alter ids; write it as PNG"
+        )
+    if image.mode != "RGB":
+        raise ValueError(
+            f"{path}: has mode {image.mode}, not RGB; write ids as 8-bit RGB, "
+            "id = R + 256 G + 65536 B, without palette or alpha"
+        )
+    return rgb_to_ids(np.asarray(image))
+
+
+def read_map(index: PanopticIndex, png_dir: Path, image_id: ImageId) -> PanopticMap:
+    """Reads one image's panoptic map.
+
+    Segments without a pixel are kept: tiny ones vanish when maps are scaled.
+
+    Raises:
+      FileNotFoundError: no such PNG.
+      ValueError: the PNG is damaged, not RGB, or holds ids that its
+        `segments_info` lacks.
+    """
+    path = png_dir / index.png_name(image_id)
+    ids, segments = read_png_ids(path), index.segments(image_id)
+    unknown = np.setdiff1d(ids, [VOID, *(s.id for s in segments)])
+    if unknown.size:
+        raise ValueError(
+            f"{path}: ids {list_some(unknown.tolist())} are not in segments_info of "
+            f"{index.path}; add them there or paint them 0 (void)"
+        )
+    return PanopticMap(ids, segments)
+
+
+def check_files(folder: Path, names: Collection[str], *, named_by: str) -> None:
+    """Raises FileNotFoundError if `folder` lacks one of the files `names`.
+
+    Lists every folder once; no file is touched, so this is quick on network disks.
+
+    Args:
+      folder: where the files should be.
+      names: file names relative to it; they may have subfolders.
+      named_by: who names them, for the message.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no such folder, but {named_by} names {len(names)} files in it; "
+            "put it there or correct the path"
+        )
+    present: dict[str, set[str]] = {}
+    missing = []
+    for name in names:
+        parent, base = os.path.split(name)
+        if parent not in present:
+            there = folder / parent
+            present[parent] = set(os.listdir(there)) if there.is_dir() else set()
+        if base not in present[parent]:
+            missing.append(name)
+    if missing:
+        raise FileNotFoundError(
+            f"{folder}: lacks {list_some(missing)} ({len(missing)} of the {len(names)} "
+            f"files named by {named_by}); add the files or remove the entries"
+        )
+
+
+class PanopticWriter:
+    """Writes `<directory>/<name>/*.png` and, when closed, `<directory>/<name>.json`.
+
+    A context manager. An earlier JSON is removed at once and the new one appears
+    in one step at the end, after an error not at all: a JSON always belongs to a
+    complete set of PNGs.
+
+    Args:
+      directory: made if absent.
+      label_space: its categories go into the JSON.
+      name: name of the JSON and of the PNG folder.
+    """
+
+    def __init__(
+        self, directory: Path | str, label_space: LabelSpace, *, name: str = "panoptic"
+    ) -> None:
+        self.json_path = Path(directory) / f"{name}.json"
+        self.png_dir = Path(directory) / name
+        self._label_space = label_space
+        self._images: dict[ImageId, dict[str, Any]] = {}
+        self._annotations: list[dict[str, Any]] = []
+        self._taken: set[str] = set()
+        self.png_dir.mkdir(parents=True, exist_ok=True)
+        self.json_path.unlink(missing_ok=True)
+
+    def write(
+        self, panoptic: PanopticMap, *, image_id: ImageId, file_name: str
+    ) -> Path:
+        """Writes one map as `<stem>.png`, or `<stem>-2.png` ... where that is taken.
+
+        Args:
+          panoptic: ids in [0, 2**24); segments without a pixel are left out.
+          image_id: id of the image, unique.
+          file_name: the image's file name; its folder and suffix are dropped.
+        Returns:
+          Path of the PNG.
+        Raises:
+          ValueError: an image id given twice, an id without segment or too large,
+            an unknown category.
+        """
+        if image_id in self._images:
+            raise ValueError(f"image id {image_id!r} was written before; use each once")
+        segments_info = _segments_info(panoptic, self._label_space)
+        height, width = panoptic.ids.shape
+        self._images[image_id] = {
+            "id": image_id,
+            "file_name": file_name,
+            "height": height,
+            "width": width,
+        }
+        png_name = self._free_name(Path(file_name).stem)
+        self._annotations.append(
+            {
+                "image_id": image_id,
+                "file_name": png_name,
+                "segments_info": segments_info,
+            }
+        )
+        path = self.png_dir / png_name
+        Image.fromarray(ids_to_rgb(panoptic.ids)).save(path)
+        return path
+
+    def close(self) -> None:
+        """Writes the JSON (temporary file, then rename)."""
+        content = {
+            "images": list(self._images.values()),
+            "annotations": self._annotations,
+            "categories": self._label_space.to_json(),
+        }
+        part = self.json_path.with_name(self.json_path.name + ".part")
+        part.write_text(json.dumps(content), encoding="utf-8")
+        part.replace(self.json_path)
+
+    def __enter__(self) -> "PanopticWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+
+    def _free_name(self, stem: str) -> str:
+        # Lower case: on some file systems A.png and a.png are one file.
+        name, number = f"{stem}.png", 2
+        while name.lower() in self._taken:
+            name, number = f"{stem}-{number}.png", number + 1
+        self._taken.add(name.lower())
+        return name
+
+
+def _segments_info(
+    panoptic: PanopticMap, label_space: LabelSpace
+) -> list[dict[str, Any]]:
+    height, width = panoptic.ids.shape
+    present, inverse, areas = np.unique(
+        panoptic.ids, return_inverse=True, return_counts=True
+    )
+    inverse = inverse.reshape(height, width)
+    if present[0] < 0 or present[-1] > MAX_ID:
+        raise ValueError(
+            f"segment ids reach from {present[0]} to {present[-1]}, a PNG holds "
+            f"0..{MAX_ID}; renumber them"
+        )
+    x, box_width = _extents(inverse * width + np.arange(width), len(present), width)
+    y, box_height = _extents(
+        inverse * height + np.arange(height)[:, None], len(present), height
+    )
+    row_of = {int(i): row for row, i in enumerate(present) if i != VOID}
+    infos = []
+    for segment in panoptic.segments:
+        semantic = label_space.semantic_of.get(segment.category_id)
+        if semantic is None:
+            raise ValueError(
+                f"segment {segment.id} has category_id {segment.category_id}, which "
+                "is not in the label space; use one of its category ids"
+            )
+        row = row_of.pop(segment.id, None)
+        if row is None:
+            continue
+        infos.append(
+            {
+                "id": segment.id,
+                "category_id": segment.category_id,
+                "isthing": int(label_space.is_thing[semantic]),
+                "area": int(areas[row]),
+                "bbox": [int(v[row]) for v in (x, y, box_width, box_height)],
+                "iscrowd": int(segment.is_crowd),
+            }
+        )
+    if row_of:
+        raise ValueError(
+            f"ids {list_some(list(row_of))} of the map have no segment; "
+            "describe each id"
+        )
+    return infos
+
+
+def _extents(key: np.ndarray, rows: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """First position and length along one axis; key is row * size + position."""
+    hit = np.bincount(key.ravel(), minlength=rows * size).reshape(rows, size) > 0
+    first = hit.argmax(axis=1)
+    return first, size - hit[:, ::-1].argmax(axis=1) - first

@@ -1,0 +1,60 @@
+"""AdamW as the paper uses it: linear warm-up and decay, kernels decayed (spec 5.1)."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pix2seq_d.config import OptimizerConfig
+
+
+def learning_rate(config: OptimizerConfig, *, num_steps: int) -> optax.Schedule:
+    """peak step / warmup up to `warmup_steps`, then linear to peak * end_lr_factor.
+
+    Args:
+      config: peak, end factor and warm-up.
+      num_steps: length of the training; steps count from 0.
+    Returns:
+      step [] int32 -> learning rate [] float32.
+    Source: spec 5.1.
+    """
+    peak, warmup = config.peak_lr, config.warmup_steps
+    decay_steps = max(num_steps - warmup, 1)
+
+    def schedule(step: jax.Array) -> jax.Array:
+        step = jnp.asarray(step, jnp.float32)
+        share = jnp.clip((step - warmup) / decay_steps, 0.0, 1.0)
+        decayed = peak * (1 - share * (1 - config.end_lr_factor))
+        return jnp.where(step < warmup, peak * step / max(warmup, 1), decayed)
+
+    return schedule
+
+
+def decays(params: Any) -> Any:
+    """Tree of bool: whether weight decay acts on a leaf; on kernels only.
+
+    Biases, scales and offsets of norms are not decayed (spec 5.1).
+    """
+
+    def is_kernel(path: Any, _: Any) -> bool:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return re.fullmatch(r"(.*/)?(\w+_)?kernel", name) is not None
+
+    return jax.tree_util.tree_map_with_path(is_kernel, params)
+
+
+def make(config: OptimizerConfig, *, num_steps: int) -> optax.GradientTransformation:
+    """Global-norm clipping, then AdamW with decoupled decay on kernels."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(
+            learning_rate(config, num_steps=num_steps),
+            b1=config.b1,
+            b2=config.b2,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            mask=decays,
+        ),
+    )

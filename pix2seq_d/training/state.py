@@ -1,0 +1,47 @@
+"""The training state and its exponential moving average."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pix2seq_d.models import Pix2SeqD
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that a training step changes.
+
+    Attributes:
+      step: [] int32, optimizer steps done.
+      variables: {'params', 'batch_stats'}, float32.
+      ema: moving average of all `variables`, batch-norm statistics included.
+      opt_state: of the optimizer.
+    """
+
+    step: jax.Array
+    variables: Any
+    ema: Any
+    opt_state: Any
+
+
+def init(
+    key: jax.Array, *, model: Pix2SeqD, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """Fresh state; the average starts at the weights (spec 5.1)."""
+    variables = model.init(key)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        variables=variables,
+        # A copy: donating a state that holds one buffer twice fails.
+        ema=jax.tree.map(jnp.copy, variables),
+        opt_state=optimizer.init(variables["params"]),
+    )
+
+
+def update_ema(ema: Any, variables: Any, *, decay: float) -> Any:
+    """Decay * ema + (1 - decay) * variables, leaf by leaf (spec 5.1)."""
+    return optax.incremental_update(variables, ema, step_size=1.0 - decay)

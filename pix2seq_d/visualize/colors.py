@@ -1,0 +1,181 @@
+"""Segment colours: stuff in its class colour, things in shades that tell apart."""
+
+import colorsys
+
+import numpy as np
+
+from pix2seq_d.labels import VOID, LabelSpace
+from pix2seq_d.panoptic import PanopticMap, resize_nearest
+
+Color = tuple[int, int, int]
+
+# (hue, lightness) offsets of the shades of a class; lightness alone already
+# tells them apart, because a grey class has no hue to turn. Neighbours in the
+# list are far apart: instances take shades in this order.
+_OFFSETS = (
+    (0.0, 0.0),
+    (0.035, 0.2),
+    (-0.035, -0.16),
+    (-0.05, 0.11),
+    (0.05, -0.09),
+    (0.02, 0.29),
+    (-0.02, -0.24),
+)
+NUM_SHADES = len(_OFFSETS)
+
+
+def shade(color: Color, index: int) -> Color:
+    """Shade number `index` (modulo `NUM_SHADES`) of a colour; shade 0 is the colour."""
+    hue_offset, lightness_offset = _OFFSETS[index % NUM_SHADES]
+    if index % NUM_SHADES == 0:
+        return color
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(v / 255 for v in color))
+    # Very dark and very light colours are pulled in to leave room both ways.
+    lightness = min(max(lightness, 0.40), 0.62) + lightness_offset
+    red, green, blue = colorsys.hls_to_rgb(
+        (hue + hue_offset) % 1.0, min(lightness, 0.9), saturation
+    )
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def segment_semantics(
+    panoptic: PanopticMap, label_space: LabelSpace
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which segments a map shows, their classes, and the segment of each pixel.
+
+    Args:
+      panoptic: ids [H, W] int, 0 = void.
+      label_space: the categories.
+    Returns:
+      present: [N] int, ids in the map, ascending, void included if it occurs.
+      semantic: [N] int32, semantic id of each, 0 for void.
+      index: [H, W] int, position in `present` of each pixel's id.
+    Raises:
+      ValueError: an id without a segment, or an unknown category.
+    """
+    present, index = np.unique(panoptic.ids, return_inverse=True)
+    categories = {s.id: s.category_id for s in panoptic.segments}
+    semantic = np.zeros(len(present), np.int32)
+    for row, segment_id in enumerate(present.tolist()):
+        if segment_id == VOID:
+            continue
+        if segment_id not in categories:
+            raise ValueError(
+                f"id {segment_id} of the map is not among its segments; add a Segment"
+            )
+        category = categories[segment_id]
+        if category not in label_space.semantic_of:
+            raise ValueError(
+                f"segment {segment_id} has category id {category}, which the label "
+                "space lacks; use the label space of the data"
+            )
+        semantic[row] = label_space.semantic_of[category]
+    return present, semantic, index.reshape(panoptic.ids.shape)
+
+
+def segment_colors(
+    panoptic: PanopticMap,
+    label_space: LabelSpace,
+    *,
+    reference: PanopticMap | None = None,
+) -> dict[int, Color]:
+    """RGB colour of every segment in a map, void (black) included.
+
+    Stuff takes its class colour. A thing that overlaps a segment of the same
+    class in `reference` with IoU > 0.5 takes that segment's shade; every other
+    thing takes the shade whose nearest user of the same class is furthest away,
+    large segments first. The result does not depend on how ids are numbered.
+
+    Args:
+      panoptic: ids [H, W] int.
+      label_space: the categories.
+      reference: map to agree with (a prediction's truth), its ids [H', W'] of
+        any size; coloured on its own.
+    Raises:
+      ValueError: an id without a segment, or an unknown category.
+    Source: ours.
+    """
+    shades = _shades(panoptic, label_space, {})
+    if reference is not None:
+        matches = match_segments(panoptic, reference, label_space)
+        of_reference = _shades(reference, label_space, {})
+        taken = {ours: of_reference[theirs] for ours, theirs in matches.items()}
+        shades = _shades(panoptic, label_space, taken)
+    present, semantic, _ = segment_semantics(panoptic, label_space)
+    return {
+        segment_id: shade(_rgb(label_space, k), shades[segment_id])
+        for segment_id, k in zip(present.tolist(), semantic.tolist(), strict=True)
+    }
+
+
+def match_segments(
+    panoptic: PanopticMap, reference: PanopticMap, label_space: LabelSpace
+) -> dict[int, int]:
+    """Pairs of segments of the same class with IoU > 0.5: id -> id in `reference`.
+
+    Void counts like any other area, unlike in PQ: this is for colours only.
+    """
+    ids_a, semantic_a, a = segment_semantics(panoptic, label_space)
+    ids_b, semantic_b, b = segment_semantics(reference, label_space)
+    b = resize_nearest(b, a.shape)
+    pairs, overlap = np.unique(a * len(ids_b) + b, return_counts=True)
+    area_a = np.bincount(a.ravel(), minlength=len(ids_a))
+    area_b = np.bincount(b.ravel(), minlength=len(ids_b))
+    row_a, row_b = np.divmod(pairs, len(ids_b))
+    union = area_a[row_a] + area_b[row_b] - overlap
+    matched = (2 * overlap > union) & (semantic_a[row_a] == semantic_b[row_b])
+    matched &= semantic_a[row_a] != VOID
+    return dict(
+        zip(ids_a[row_a[matched]].tolist(), ids_b[row_b[matched]].tolist(), strict=True)
+    )
+
+
+def _rgb(label_space: LabelSpace, semantic: int) -> Color:
+    red, green, blue = label_space.colors[semantic].tolist()
+    return red, green, blue
+
+
+def _shades(
+    panoptic: PanopticMap, label_space: LabelSpace, taken: dict[int, int]
+) -> dict[int, int]:
+    present, semantic, index = segment_semantics(panoptic, label_space)
+    areas, boxes, centres = _geometry(index, len(present))
+    # Position breaks ties of area, so that renumbering the ids changes nothing.
+    order = np.lexsort((centres[:, 1], centres[:, 0], -areas))
+    shades = np.full(len(present), -1)
+    for row, segment_id in enumerate(present.tolist()):
+        if not label_space.is_thing[semantic[row]]:
+            shades[row] = 0
+        elif segment_id in taken:
+            shades[row] = taken[segment_id]
+    # Specks (a map decoded from noise has thousands) need no search.
+    specks = (areas < index.size / 2000) & (shades < 0)
+    shades[specks] = np.arange(specks.sum()) % NUM_SHADES
+    for row in order[shades[order] < 0]:
+        users = np.flatnonzero((semantic == semantic[row]) & (shades >= 0) & ~specks)
+        low, high = boxes[row]
+        gap = np.maximum(boxes[users, 0] - high, low - boxes[users, 1])
+        distance = np.hypot(*np.maximum(gap, 0).T) + 0.1 * np.hypot(
+            *(centres[users] - centres[row]).T
+        )
+        nearest = np.full(NUM_SHADES, np.inf)
+        np.minimum.at(nearest, shades[users], distance)
+        shades[row] = np.argmax(nearest)
+    return dict(zip(present.tolist(), shades.tolist(), strict=True))
+
+
+def _geometry(
+    index: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per segment: area [N], box [N, 2 (low, high), 2 (y, x)], centre [N, 2]."""
+    flat = index.ravel()
+    areas = np.bincount(flat, minlength=count)
+    boxes = np.zeros((count, 2, 2))
+    centres = np.zeros((count, 2))
+    for axis, values in enumerate(np.indices(index.shape)):
+        values = values.ravel()
+        boxes[:, 0, axis] = max(index.shape)
+        np.minimum.at(boxes[:, 0, axis], flat, values)
+        np.maximum.at(boxes[:, 1, axis], flat, values)
+        centres[:, axis] = np.bincount(flat, values, count) / areas
+    return areas, boxes, centres
