@@ -242,6 +242,7 @@ class TrainConfig:
     log_every: int = 50  # steps between metric lines
     eval_every: int = 0  # steps; 0: evaluate at the end only
     eval_images: int = 0  # images of an evaluation while training; 0: all
+    tensorboard: bool = True  # write event files where TensorFlow is installed
 
     def __post_init__(self) -> None:
         _require(

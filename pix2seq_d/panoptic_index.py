@@ -94,8 +94,7 @@ def read_index(
     Raises:
       FileNotFoundError: no such file.
       ValueError: not JSON, a list or a field is missing or of the wrong type, an
-        id is given twice, no annotation at all, an annotation without its image,
-        a segment with an unknown category.
+        id is given twice, no annotation at all, an annotation without its image.
     """
     path = Path(path)
     lists = _read_lists(path, required)
@@ -107,9 +106,8 @@ def read_index(
             raise ValueError(f"{where}: image id {image_id!r} is given twice; renumber")
         images[image_id] = name
     categories = lists.get("categories", [])
-    known = [
-        _int(c, "id", f"{path}: categories[{k}]") for k, c in enumerate(categories)
-    ]
+    for k, entry in enumerate(categories):
+        _int(entry, "id", f"{path}: categories[{k}]")
     rows: dict[ImageId, int] = {}
     names: list[str] = []
     offsets, ids, category_ids, crowd = [0], [], [], []
@@ -149,7 +147,7 @@ def read_index(
         offsets.append(len(ids))
     if not rows:
         raise ValueError(f"{path}: annotations is empty; add annotated images")
-    index = PanopticIndex(
+    return PanopticIndex(
         path=path,
         images=images,
         categories=tuple(categories),
@@ -160,9 +158,6 @@ def read_index(
         category_ids=np.array(category_ids, np.int32),
         is_crowd=np.array(crowd, bool),
     )
-    if "categories" in required:
-        index.check_categories(known)
-    return index
 
 
 def _read_lists(path: Path, required: Collection[str]) -> dict[str, list[Any]]:

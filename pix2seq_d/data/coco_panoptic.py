@@ -34,6 +34,7 @@ class CocoPanoptic:
         self._images_dir, self._png_dir = Path(images_dir), Path(png_dir)
         self._index = read_index(json_path)
         self.label_space = self._index.label_space()
+        self._index.check_categories(self.label_space.semantic_of)
         # JSON ids are numbers or text; numbers come first.
         self._image_ids = sorted(
             self._index.rows, key=lambda i: (isinstance(i, str), i)

@@ -7,7 +7,6 @@ import collections
 import concurrent.futures
 import contextlib
 import itertools
-import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pix2seq_d import panoptic
+from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
 
 PAD_VALUE = 0.3  # of images; spec 5.3, step 6
@@ -156,7 +156,9 @@ def eval_batches(
         row = _row(index, example.image, image_size)
         return row | {"labels": fit_labels(labels, image_size, mask_size)}
 
-    return _batches(indices, load, batch_size=batch_size, num_workers=num_workers)
+    return prefetch(
+        _batches(indices, load, batch_size=batch_size, num_workers=num_workers), depth=1
+    )
 
 
 def image_batches(
@@ -169,7 +171,7 @@ def image_batches(
     """Batches of plain images, in order.
 
     Args:
-      images: (index >= 0, uint8 [H, W, 3]) pairs; read lazily.
+      images: (index >= 0, uint8 [H, W, 3]) pairs; read lazily, in a thread.
       image_size: (H, W) of the network's input.
       batch_size: rows of every batch.
       num_workers: threads that resize.
@@ -184,7 +186,9 @@ def image_batches(
     def load(item: tuple[int, np.ndarray]) -> Batch:
         return _row(*item, image_size)
 
-    return _batches(images, load, batch_size=batch_size, num_workers=num_workers)
+    return prefetch(
+        _batches(images, load, batch_size=batch_size, num_workers=num_workers), depth=1
+    )
 
 
 def _row(index: int, image: np.ndarray, image_size: Sequence[int]) -> Batch:
@@ -216,9 +220,9 @@ def _batches(
     batch_size: int,
     num_workers: int,
 ) -> Generator[Batch, None, None]:
-    """Loads items in threads, two batches ahead, and stacks them in order."""
+    """Loads items in threads, a batch ahead, and stacks them in order."""
     rows: list[Batch] = []
-    loaded = _ordered_map(load, items, num_workers=num_workers, ahead=2 * batch_size)
+    loaded = _ordered_map(load, items, num_workers=num_workers, ahead=batch_size)
     with contextlib.closing(loaded):
         for row in loaded:
             rows.append(row)
@@ -250,5 +254,4 @@ def _ordered_map(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        if not sys.is_finalizing():  # else Python has joined the threads already
-            pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)

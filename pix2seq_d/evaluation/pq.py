@@ -287,6 +287,7 @@ def evaluate(gt_json: Path | str, pred_json: Path | str) -> dict[str, dict[Any, 
         quality = PanopticQuality(truth.categories)
     except ValueError as error:
         raise ValueError(f"{truth.path}: {error}") from error
+    truth.check_categories(c["id"] for c in truth.categories)
     folders = [index.path.with_suffix("") for index in (truth, found)]
     for index, folder in zip((truth, found), folders, strict=True):
         names = [index.png_name(i) for i in truth.rows]

@@ -41,8 +41,8 @@ def predict(
     Args:
       variables: {'params', 'batch_stats'}, as a rule the moving average.
       images: [B, H, W, 3] float32 in [0, 1], or uint8.
-      keys: [B] typed keys, one per image: an image's mask does not depend on
-        the batch it is in.
+      keys: [B] typed keys, one per image: with DDIM an image's mask does not
+        depend on the batch it is in. The DDPM samplers draw from the first.
       model: the model.
       diffusion: sampler settings.
       return_states: also return the decoded estimate of every step.

@@ -3,6 +3,7 @@
 import colorsys
 
 import numpy as np
+from scipy import ndimage
 
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, resize_nearest
@@ -53,16 +54,23 @@ def segment_semantics(
     Raises:
       ValueError: an id without a segment, or an unknown category.
     """
-    present, index = np.unique(panoptic.ids, return_inverse=True)
-    categories = {s.id: s.category_id for s in panoptic.segments}
+    categories = {VOID: 0} | {s.id: s.category_id for s in panoptic.segments}
+    # Much faster on large photos than np.unique, which sorts the pixels.
+    known = np.array(sorted(categories))
+    index = np.searchsorted(known, panoptic.ids)
+    index = np.minimum(index, len(known) - 1)
+    wrong = known[index] != panoptic.ids
+    if wrong.any():
+        raise ValueError(
+            f"id {panoptic.ids[wrong][0]} of the map is not among its segments; add "
+            "a Segment"
+        )
+    occurs = np.bincount(index.ravel(), minlength=len(known)) > 0
+    present, index = known[occurs], (np.cumsum(occurs) - 1)[index]
     semantic = np.zeros(len(present), np.int32)
     for row, segment_id in enumerate(present.tolist()):
         if segment_id == VOID:
             continue
-        if segment_id not in categories:
-            raise ValueError(
-                f"id {segment_id} of the map is not among its segments; add a Segment"
-            )
         category = categories[segment_id]
         if category not in label_space.semantic_of:
             raise ValueError(
@@ -70,7 +78,7 @@ def segment_semantics(
                 "space lacks; use the label space of the data"
             )
         semantic[row] = label_space.semantic_of[category]
-    return present, semantic, index.reshape(panoptic.ids.shape)
+    return present, semantic, index
 
 
 def segment_colors(
@@ -139,7 +147,12 @@ def _shades(
     panoptic: PanopticMap, label_space: LabelSpace, taken: dict[int, int]
 ) -> dict[int, int]:
     present, semantic, index = segment_semantics(panoptic, label_space)
-    areas, boxes, centres = _geometry(index, len(present))
+    areas = np.bincount(index.ravel(), minlength=len(present))
+    boxes = np.array(  # [N, 2 (y, x), 2 (low, high)]
+        [[(s.start, s.stop) for s in box] for box in ndimage.find_objects(index + 1)],
+        float,
+    )
+    centres = boxes.mean(-1)
     # Position breaks ties of area, so that renumbering the ids changes nothing.
     order = np.lexsort((centres[:, 1], centres[:, 0], -areas))
     shades = np.full(len(present), -1)
@@ -153,8 +166,8 @@ def _shades(
     shades[specks] = np.arange(specks.sum()) % NUM_SHADES
     for row in order[shades[order] < 0]:
         users = np.flatnonzero((semantic == semantic[row]) & (shades >= 0) & ~specks)
-        low, high = boxes[row]
-        gap = np.maximum(boxes[users, 0] - high, low - boxes[users, 1])
+        low, high = boxes[row].T
+        gap = np.maximum(boxes[users, :, 0] - high, low - boxes[users, :, 1])
         distance = np.hypot(*np.maximum(gap, 0).T) + 0.1 * np.hypot(
             *(centres[users] - centres[row]).T
         )
@@ -162,20 +175,3 @@ def _shades(
         np.minimum.at(nearest, shades[users], distance)
         shades[row] = np.argmax(nearest)
     return dict(zip(present.tolist(), shades.tolist(), strict=True))
-
-
-def _geometry(
-    index: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per segment: area [N], box [N, 2 (low, high), 2 (y, x)], centre [N, 2]."""
-    flat = index.ravel()
-    areas = np.bincount(flat, minlength=count)
-    boxes = np.zeros((count, 2, 2))
-    centres = np.zeros((count, 2))
-    for axis, values in enumerate(np.indices(index.shape)):
-        values = values.ravel()
-        boxes[:, 0, axis] = max(index.shape)
-        np.minimum.at(boxes[:, 0, axis], flat, values)
-        np.maximum.at(boxes[:, 1, axis], flat, values)
-        centres[:, axis] = np.bincount(flat, values, count) / areas
-    return areas, boxes, centres

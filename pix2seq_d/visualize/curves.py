@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy import ndimage
 
 from pix2seq_d.visualize.colors import Color
-from pix2seq_d.visualize.legend import GREY, INK, PAPER, font
+from pix2seq_d.visualize.plot import Curve, draw_plot
 
-_COLORS = ((31, 105, 196), (226, 106, 30), (36, 150, 86), (150, 72, 180), (196, 42, 72))
-_GRID: Color = (226, 229, 234)
-_SCALE = 2  # supersampling
-_PLOT = (720, 480)  # width and height of one plot with its texts, pixels
-
-Series = tuple[np.ndarray, np.ndarray]  # steps [N] ascending, values [N] finite
+COLORS = ((31, 105, 196), (226, 106, 30), (36, 150, 86), (150, 72, 180), (196, 42, 72))
 
 
 def read_metrics(path: str | PathLike[str]) -> list[dict[str, Any]]:
@@ -93,40 +88,114 @@ def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> np.ndarray:
       runs: name -> records with `step` and `loss`, or `step` and `eval/pq` and
         perhaps `eval/oracle_pq`, both fractions.
     Returns:
-      [480, 720 or 1440, 3] uint8.
+      [480, 720, 3] uint8, 1440 wide where there is PQ as well as loss.
     Raises:
       ValueError: no record of any run has a finite loss or PQ.
     Source: ours.
     """
-    loss: list[_Curve] = []
-    quality: list[_Curve] = []
+    raw, smooth, quality = [], [], []
     for k, (name, records) in enumerate(runs.items()):
-        color = _COLORS[k % len(_COLORS)]
-        raw = _series(records, "loss")
-        if len(raw[0]):
-            light = tuple(round(v + 0.68 * (255 - v)) for v in color)
-            loss.append(_Curve(raw, light, 1))
-            text = name if len(runs) > 1 else "loss, smoothed"
-            loss.append(_Curve((raw[0], _smooth(raw[1])), color, 3, text))
+        color = COLORS[k % len(COLORS)]
+        suffix = f", {name}" if len(runs) > 1 else ""
+        steps, values = _series(records, "loss")
+        if len(steps):
+            raw.append(Curve(steps, values, _lighten(color), width=1))
+            smoothed = _smooth(values)
+            label = f"loss {smoothed[-1]:.3g}{suffix}"
+            smooth.append(Curve(steps, smoothed, color, label=label))
         for key, text in (("eval/pq", "PQ"), ("eval/oracle_pq", "oracle PQ")):
             steps, values = _series(records, key)
             if len(steps):
-                label = f"{text}, {name}" if len(runs) > 1 else text
+                label = f"{text} {100 * values[-1]:.1f}{suffix}"
                 dashed = key == "eval/oracle_pq"
-                quality.append(
-                    _Curve((steps, 100 * values), color, 3, label, dashed=dashed)
-                )
-    plots = []
-    if loss:
-        loss.sort(key=lambda c: c.width)  # smoothed curves above all raw ones
-        smooth = np.concatenate([c.series[1] for c in loss if c.label])
-        log = smooth.min() > 0 and smooth.max() > 5 * smooth.min()
-        plots.append(_plot(loss, "Training loss", log=bool(log)))
-    if quality:
-        plots.append(_plot(quality, "Panoptic quality (%)", log=False))
-    if not plots:
+                quality.append(Curve(steps, 100 * values, color, 3, label, dashed))
+    if not smooth and not quality:
         raise ValueError(
             f"no finite 'loss' or 'eval/pq' in {', '.join(runs) or 'no runs'}; give "
-            "metrics of a run that has logged a step"
+            "the metrics of a run that has logged a step"
+        )
+    x_range = _step_axis([*smooth, *quality])
+    plots = []
+    if smooth:
+        y_range, log = _loss_axis(raw, smooth)
+        plots.append(
+            draw_plot(
+                [*raw, *smooth],
+                title="Training loss",
+                x_title="training step",
+                x_range=x_range,
+                y_range=y_range,
+                log=log,
+            )
+        )
+    if quality:
+        plots.append(
+            draw_plot(
+                quality,
+                title="Panoptic quality (PQ, %)",
+                x_title="training step",
+                x_range=x_range,
+                y_range=(0.0, max(1.0, *(float(c.y.max()) for c in quality))),
+                legend_at_top=False,
+            )
         )
     return np.concatenate(plots, axis=1)
+
+
+def _series(
+    records: Sequence[Mapping[str, Any]], key: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps [N] ascending and finite values [N] of one key, float64."""
+    values = {
+        float(r["step"]): float(r[key])
+        for r in records
+        if isinstance(r.get(key), int | float) and math.isfinite(r[key])
+    }
+    steps = sorted(values)
+    return np.array(steps), np.array([values[s] for s in steps])
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Gaussian mean over about a fortieth of the run: no lag, unlike a running one.
+
+    Of logarithms where all values are positive, so that one spike makes no hill.
+    """
+    positive = len(values) > 0 and values.min() > 0
+    smoothed = ndimage.gaussian_filter1d(
+        np.log(values) if positive else values, max(len(values) / 80, 0.5)
+    )
+    return np.exp(smoothed) if positive else smoothed
+
+
+def _lighten(color: Color) -> Color:
+    red, green, blue = (round(v + 0.62 * (255 - v)) for v in color)
+    return red, green, blue
+
+
+def _step_axis(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Both plots' step axis: from 0 unless the first step is far from it."""
+    low = float(min(c.x[0] for c in curves))
+    high = float(max(c.x[-1] for c in curves))
+    if low == high:
+        return low - 1.0, high + 1.0
+    return (0.0 if 0 <= low <= 0.2 * high else low), high
+
+
+def _loss_axis(
+    raw: Sequence[Curve], smooth: Sequence[Curve]
+) -> tuple[tuple[float, float], bool]:
+    """The range of the loss axis, and whether it is logarithmic.
+
+    It holds the smoothed losses and 99 % of the raw ones: a single spike must not
+    flatten the rest.
+    """
+    values = np.concatenate([c.y for c in smooth])
+    low, high = float(values.min()), float(values.max())
+    log = low > 0 and high > 5 * low
+    for curve in raw:
+        ends = np.percentile(curve.y, (0.5, 99.5))
+        low, high = min(low, float(ends[0])), max(high, float(ends[1]))
+    if log:
+        low = max(low, float(values.min()) / 3)
+        return (low / 1.1, high * 1.1), True
+    return (low, high), False

@@ -1,6 +1,6 @@
 """One panel: a photo tinted by segment, with outlines and class names inside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -72,7 +72,7 @@ def panel(
       label_space: the categories.
       colors: colour of each segment id, see `segment_colors`.
       size: (height, width) of the result.
-      font_size: largest size of the names, pixels; they shrink to 0.7 of it.
+      font_size: largest size of the names, pixels; they shrink to 0.8 of it.
     Returns:
       [*size, 3] uint8.
     Raises:
@@ -86,17 +86,20 @@ def panel(
     photo = photo[..., None]
     large = resize_nearest(index, size)
     table = np.array([colors[i] for i in present.tolist()], np.float32)
-    pixels = (1 - _TINT) * photo + _TINT * table[large]
+    pixels = (1 - _TINT) * photo + (_TINT * table)[large]
 
-    stripes = hatch(*size, period=max(8, max(size) // 64))[..., None]
-    void = np.where(stripes, VOID_LIGHT, VOID_DARK)
-    is_void = present == VOID
-    pixels = np.where(is_void[large][..., None], 0.15 * photo + void, pixels)
+    void = (present == VOID)[large]
+    stripes = hatch(*size, period=max(8, max(size) // 64))[void]
+    stripes = np.where(stripes[:, None], VOID_LIGHT, VOID_DARK)
+    pixels[void] = 0.15 * photo[void] + stripes
 
-    outlined = _outline(large, _is_solid(index, is_void)) & ~is_void[large]
-    pixels = np.where(outlined[..., None], (1 - _LINE) * pixels + _LINE * 255, pixels)
+    solid = _is_solid(index, present == VOID)
+    outlined = _outline(large, solid) & ~void
+    pixels[outlined] = (1 - _LINE) * pixels[outlined] + _LINE * 255
     canvas = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    _draw_names(canvas, index, semantic, label_space, font_size)
+    names = label_space.names()
+    shown = [names[k] if s and k else "" for k, s in zip(semantic, solid, strict=True)]
+    _draw_names(canvas, index, shown, font_size)
     return np.asarray(canvas)
 
 
@@ -134,25 +137,24 @@ def _is_solid(index: np.ndarray, is_void: np.ndarray) -> np.ndarray:
 def _draw_names(
     canvas: Image.Image,
     index: np.ndarray,
-    semantic: np.ndarray,
-    label_space: LabelSpace,
+    names: Sequence[str],
     font_size: int,
 ) -> None:
+    """Writes the name of each segment into it where there is room; "" is none."""
     draw = ImageDraw.Draw(canvas)
     step = -(-max(index.shape) // _LABEL_GRID)
     index = index[step // 2 :: step, step // 2 :: step]
     scale = canvas.height / index.shape[0]
-    boxes = ndimage.find_objects(index + 1, len(semantic))
-    for row, (box, k) in enumerate(zip(boxes, semantic.tolist(), strict=True)):
-        if box is None or k == VOID:
+    boxes = ndimage.find_objects(index + 1, len(names))
+    for row, (box, name) in enumerate(zip(boxes, names, strict=True)):
+        if box is None or not name:
             continue
-        name = label_space.names()[k]
         _, top, width, bottom = font(font_size).getbbox(name)
-        if (box[1].stop - box[1].start) * scale < 0.7 * width:
+        if (box[1].stop - box[1].start) * scale < 0.8 * width:
             continue
         y, x, room = widest_spot(index[box] == row, aspect=width / (bottom - top))
         size = min(font_size, int(font_size * 2 * room * scale / width))
-        if size < 0.7 * font_size:
+        if size < 0.8 * font_size:
             continue
         spot = ((box[1].start + x) * scale, (box[0].start + y) * scale)
         halo = max(1, round(size / 9))

@@ -51,14 +51,11 @@ def linear_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Ticks 1, 2, 5 times powers of ten, from <= low to >= high; low > 0."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [m * 10.0**p for p in powers for m in (1, 2, 5)]
-    first = max(k for k, tick in enumerate(ticks) if tick <= low * (1 + 1e-9))
-    last = min(k for k, tick in enumerate(ticks) if tick >= high * (1 - 1e-9))
-    # Past three decades only the powers themselves.
-    every = 3 if last - first > 9 else 1
-    return [t for k, t in enumerate(ticks) if first <= k <= last and k % every == 0]
+    """1, 2, 5 times powers of ten inside [low, high]; past 2 decades powers only."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high <= 100 * low else (1,)
+    ticks = [m * 10.0**p for p in decades for m in steps]
+    return [t for t in ticks if low <= t * (1 + 1e-9) and t * (1 - 1e-9) <= high]
 
 
 def tick_text(value: float) -> str:
@@ -74,68 +71,118 @@ def draw_plot(
     *,
     title: str,
     x_title: str,
+    x_range: tuple[float, float],
     y_range: tuple[float, float],
     log: bool = False,
+    legend_at_top: bool = True,
 ) -> np.ndarray:
-    """Draws curves into axes; what lies outside `y_range` is cut off.
+    """Draws curves into axes; what lies outside them is cut off.
 
     Args:
-      curves: at least one, each of at least one point.
+      curves: at least one, each of at least one point; later ones on top.
       title: above the axes.
       x_title: below them.
-      y_range: values the axis has to show; it ends on round ticks around them.
-      log: whether the y axis is logarithmic; `y_range` and curves > 0.
+      x_range: ends of the x axis, the first less than the second.
+      y_range: values the y axis has to show; a linear one ends on round ticks.
+      log: whether the y axis is logarithmic; then 0 < y_range[0] < y_range[1].
+      legend_at_top: whether the legend is in the upper or the lower right corner.
     Returns:
       [480, 720, 3] uint8.
     Source: ours.
     """
-    x_ticks = linear_ticks(
-        min(c.x[0] for c in curves), max(c.x[-1] for c in curves), count=6
-    )
     y_ticks = log_ticks(*y_range) if log else linear_ticks(*y_range)
-    # The x axis ends where the data do, not at the next round number.
-    x_low, x_high = min(c.x[0] for c in curves), max(c.x[-1] for c in curves)
-    if x_low == x_high:
-        x_low, x_high = x_ticks[0], x_ticks[-1]
-    warp = np.log10 if log else np.asarray
-    y_low, y_high = (
-        (min(*warp(y_range), float(warp(y_ticks[0]))), float(warp(y_ticks[-1])))
-    )
-    left, top = _SCALE * _LEFT, _SCALE * _TOP
+    if not log:
+        y_range = y_ticks[0], y_ticks[-1]
+
     width = _SCALE * (_SIZE[0] - _LEFT - _RIGHT)
     height = _SCALE * (_SIZE[1] - _TOP - _BOTTOM)
+    # Lines along the ends of the axes keep their width: curves are cut off `spill`
+    # pixels outside the axes.
+    spill = 3 * _SCALE
+    left, top = _SCALE * _LEFT, _SCALE * _TOP
 
     def column(x: np.ndarray | float) -> np.ndarray:
-        return (np.asarray(x) - x_low) / (x_high - x_low) * width
+        return (np.asarray(x) - x_range[0]) / (x_range[1] - x_range[0]) * width + spill
 
-    def line(y: np.ndarray | float) -> np.ndarray:
-        return (y_high - warp(y)) / (y_high - y_low) * height
+    def row(y: np.ndarray | float) -> np.ndarray:
+        # Below the axis, where a log has no value, is cut off anyway.
+        y, ends = np.asarray(y), np.asarray(y_range)
+        if log:
+            y, ends = np.log10(np.maximum(y, ends[0] / 10)), np.log10(ends)
+        return (ends[1] - y) / (ends[1] - ends[0]) * height + spill
 
-    # The axes' inside is its own picture, which cuts the curves off.
-    inside = Image.new("RGB", (width + 1, height + 1), PAPER)
     canvas = Image.new("RGB", (_SCALE * _SIZE[0], _SCALE * _SIZE[1]), PAPER)
-    draw, draw_inside = ImageDraw.Draw(canvas), ImageDraw.Draw(inside)
-    text = font(_SCALE * _TEXT)
+    axes = Image.new("RGB", (width + 2 * spill, height + 2 * spill), PAPER)
+    draw, draw_axes = ImageDraw.Draw(canvas), ImageDraw.Draw(axes)
+    text, grey_line = font(_SCALE * _TEXT), {"fill": GREY, "width": _SCALE}
     for y in y_ticks:
-        row = float(line(y))
-        draw_inside.line([(0, row), (width, row)], _GRID, _SCALE)
-        spot = (left - _SCALE * 10, top + row)
+        at = float(row(y))
+        draw_axes.line([(spill, at), (spill + width, at)], _GRID, _SCALE)
+        spot = (left - 10 * _SCALE, top + at - spill)
         draw.text(spot, tick_text(y), GREY, text, anchor="rm")
-    for x in x_ticks:
-        if x_low <= x <= x_high:
-            spot = (left + float(column(x)), top + height + _SCALE * 14)
-            draw.text(spot, tick_text(x), GREY, text, anchor="mm")
-            draw.line(
-                [(spot[0], top + height), (spot[0], top + height + _SCALE * 5)],
-                GREY,
-                _SCALE,
-            )
     for curve in curves:
-        points = np.stack([column(curve.x), line(curve.y)], -1)
-        _draw_line(draw_inside, points, curve)
-    canvas.paste(inside, (left, top))
-    draw.line([(left, top + height), (left + width, top + height)], GREY, _SCALE)
-    draw.text((left, _SCALE * 28), title, INK, font(_SCALE * _TITLE), anchor="lm")
-    spot = (left + width / 2, _SCALE * (_SIZE[1] - 18))
+        _draw_curve(draw_axes, np.stack([column(curve.x), row(curve.y)], -1), curve)
+    _draw_legend(draw_axes, [c for c in curves if c.label], axes.size, legend_at_top)
+    canvas.paste(axes, (left - spill, top - spill))
+    draw.line([(left, top + height), (left + width, top + height)], **grey_line)
+    for x in linear_ticks(*x_range, count=6):
+        if x_range[0] <= x <= x_range[1]:
+            at, end = left - spill + float(column(x)), top + height
+            draw.line([(at, end), (at, end + 5 * _SCALE)], **grey_line)
+            draw.text((at, end + 18 * _SCALE), tick_text(x), GREY, text, anchor="mm")
+    draw.text((left, 28 * _SCALE), title, INK, font(_SCALE * _TITLE), anchor="lm")
+    spot = (left + width / 2, (_SIZE[1] - 14) * _SCALE)
     draw.text(spot, x_title, GREY, text, anchor="mm")
-    return canvas
+    return np.asarray(canvas.resize(_SIZE, Image.Resampling.LANCZOS))
+
+
+def _draw_curve(draw: ImageDraw.ImageDraw, points: np.ndarray, curve: Curve) -> None:
+    """Draws a line, or a dot if there is one point; points [N, 2] in pixels."""
+    width = _SCALE * curve.width
+    if len(points) == 1:
+        x, y = points[0].tolist()
+        draw.ellipse((x - width, y - width, x + width, y + width), curve.color)
+        return
+    pieces = _dashes(points, 7.0 * _SCALE) if curve.dashed else [points]
+    for piece in pieces:
+        xy = [(x, y) for x, y in piece.tolist()]
+        draw.line(xy, curve.color, width, joint="curve")
+
+
+def _dashes(points: np.ndarray, length: float) -> list[np.ndarray]:
+    """Cuts a polyline [N, 2] into dashes as long as the gaps between them."""
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    dashes = []
+    for start in np.arange(0.0, along[-1], 2 * length):
+        end = min(start + length, along[-1])
+        inner = along[(along > start) & (along < end)]
+        at = np.concatenate([[start], inner, [end]])
+        dashes.append(
+            np.stack([np.interp(at, along, points[:, k]) for k in (0, 1)], -1)
+        )
+    return dashes
+
+
+def _draw_legend(
+    draw: ImageDraw.ImageDraw,
+    curves: Sequence[Curve],
+    size: tuple[int, int],
+    at_top: bool,
+) -> None:
+    """Names the curves in a right corner of the axes of `size` (width, height)."""
+    face = font(_SCALE * _TEXT)
+    line, gap, row = 30 * _SCALE, 10 * _SCALE, 24 * _SCALE
+    names = max((face.getlength(c.label) for c in curves), default=0)
+    width, height = line + 3 * gap + names, row * len(curves) + gap
+    x = size[0] - width - gap / 2
+    y = gap / 2 if at_top else size[1] - height - gap / 2
+    draw.rounded_rectangle(
+        (x, y, x + width, y + height), gap // 2, PAPER, _GRID, _SCALE
+    )
+    for k, curve in enumerate(curves):
+        middle = y + gap / 2 + (k + 0.5) * row
+        points = np.array([[x + gap, middle], [x + gap + line, middle]])
+        _draw_curve(draw, points, curve)
+        spot = (x + 2 * gap + line, middle)
+        draw.text(spot, curve.label, INK, face, anchor="lm")

@@ -1,0 +1,102 @@
+"""From a config to a dataset and its batches."""
+
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+
+from pix2seq_d.config import Config, ConfigError, SourceConfig
+from pix2seq_d.data.source import Source
+from pix2seq_d.labels import LabelSpace
+
+
+def make_source(config: SourceConfig, *, train: bool, size: tuple[int, int]) -> Source:
+    """Opens the training or the evaluation split of the dataset a config names.
+
+    Args:
+      config: `data.source`.
+      train: which split.
+      size: (H, W) at which `shapes` draws its pictures.
+    Raises:
+      ConfigError: `root` is not set where it is needed.
+      FileNotFoundError, ValueError: the dataset is not as it should be; the
+        message names the file.
+    """
+    split = config.train_split if train else config.eval_split
+    if config.name != "shapes" and not config.root:
+        raise ConfigError(
+            f"config field data.source.root='': data.source.name={config.name!r} "
+            "needs the folder of the data; pass --config.data.source.root=DIR"
+        )
+    match config.name:
+        case "shapes":
+            from pix2seq_d.data.shapes import Shapes
+
+            count = config.train_images if train else config.eval_images
+            return Shapes(split, size=size, num_examples=count)
+        case "coco_panoptic":
+            from pix2seq_d.data.coco_panoptic import CocoPanoptic
+
+            return CocoPanoptic.from_root(config.root, split)
+        case "arrays":
+            from pix2seq_d.data.arrays import Arrays
+
+            return Arrays(Path(config.root) / f"{split}.npz")
+    raise ConfigError(f"config field data.source.name={config.name!r} is unknown")
+
+
+def with_label_space(config: Config, labels: LabelSpace) -> Config:
+    """Sets model.num_classes from the data where it is 0, else checks it.
+
+    Raises:
+      ConfigError: it differs from the data's, or the bits cannot hold it.
+    """
+    model = config.model
+    if model.num_classes == 0:
+        model = dataclasses.replace(model, num_classes=labels.num_classes)
+    elif model.num_classes != labels.num_classes:
+        raise ConfigError(
+            f"config field model.num_classes={model.num_classes}: the data has "
+            f"{labels.num_classes} classes with void; set it to that, or to 0 to take "
+            "it from the data"
+        )
+    return dataclasses.replace(config, model=model)
+
+
+def train_batches(
+    source: Source,
+    config: Config,
+    *,
+    start_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Generator[dict[str, np.ndarray], None, None]:
+    """This process's share of the training batches, from batch `start_step` on.
+
+    TensorFlow is imported for `data.loader='tf'` only.
+    """
+    model, data = config.model, config.data
+    common = dict(
+        image_size=model.image_size,
+        mask_size=model.mask_size,
+        max_instances=model.max_instances,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        start_step=start_step,
+        flip=data.flip,
+        process_index=process_index,
+        process_count=process_count,
+    )
+    if data.loader == "memory":
+        from pix2seq_d.data import in_memory
+
+        return in_memory.train_batches(source, **common)
+    from pix2seq_d.data import pipeline
+
+    return pipeline.train_batches(
+        source,
+        scale_jitter=data.scale_jitter,
+        color_jitter=data.color_jitter,
+        **common,
+    )

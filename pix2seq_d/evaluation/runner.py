@@ -1,0 +1,174 @@
+"""Evaluation of anything that predicts: batches in, panoptic quality out.
+
+Knows no model: a `predict_fn` maps network images to label maps. Beside the PQ
+stands the *oracle*, the PQ of the truth itself sent through mask size and back:
+the most that this mask size allows.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pix2seq_d.data import evaluation as eval_data
+from pix2seq_d.data.source import Example, Source
+from pix2seq_d.evaluation.pq import PanopticQuality
+from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.panoptic import PanopticMap
+
+# (images [B, H, W, 3] float32, index [B] int32 with -1 for padding)
+# -> labels [B, h, w, 2] int
+PredictFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Sizes and post-processing of an evaluation.
+
+    Attributes:
+      image_size: (H, W) of the network's input.
+      mask_size: (h, w) of the masks.
+      max_instances: number of instance ids, 0 included.
+      batch_size: images per call of the predict function.
+      min_area: smallest segment in pixels at original size.
+      merge_stuff: whether all segments of a stuff class become one.
+    """
+
+    image_size: tuple[int, int]
+    mask_size: tuple[int, int]
+    max_instances: int
+    batch_size: int
+    min_area: int
+    merge_stuff: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """One evaluated image.
+
+    Attributes:
+      index: its position in the source.
+      example: image and truth.
+      prediction: at original size.
+      pq: mean PQ over the categories in truth or prediction.
+      oracle_pq: the same for the truth sent through mask size.
+    """
+
+    index: int
+    example: Example
+    prediction: PanopticMap
+    pq: float
+    oracle_pq: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Results over all images so far, as `PanopticQuality.result` gives them."""
+
+    pq: dict[str, dict[Any, Any]]
+    oracle: dict[str, dict[Any, Any]]
+    num_images: int
+
+
+class Evaluation:
+    """Runs a predict function over a source; iterate it, then take `report()`.
+
+    Args:
+      predict_fn: see `PredictFn`.
+      source: labelled images.
+      settings: sizes and post-processing.
+      limit: number of leading images; None takes all.
+    """
+
+    def __init__(
+        self,
+        predict_fn: PredictFn,
+        source: Source,
+        settings: Settings,
+        *,
+        limit: int | None = None,
+    ) -> None:
+        self._predict_fn = predict_fn
+        self._source = source
+        self._settings = settings
+        self._limit = limit
+        self._pq = PanopticQuality(source.label_space)
+        self._oracle = PanopticQuality(source.label_space)
+        self._seen = 0
+        self.total = len(source) if limit is None else min(limit, len(source))
+
+    def __iter__(self) -> Iterator[Scored]:
+        """Yields every image as it is scored."""
+        settings = self._settings
+        batches = eval_data.eval_batches(
+            self._source,
+            image_size=settings.image_size,
+            mask_size=settings.mask_size,
+            max_instances=settings.max_instances,
+            batch_size=settings.batch_size,
+            limit=self._limit,
+        )
+        for batch in batches:
+            labels = self._predict_fn(batch["image"], batch["index"])
+            for row, index in enumerate(batch["index"].tolist()):
+                if index >= 0:
+                    size = batch["unpadded"][row], batch["original"][row]
+                    yield self._score(index, labels[row], batch["labels"][row], size)
+
+    def report(self) -> Report:
+        """Results over the images iterated so far."""
+        return Report(self._pq.result(), self._oracle.result(), self._seen)
+
+    def _score(
+        self,
+        index: int,
+        predicted: np.ndarray,
+        truth: np.ndarray,
+        size: tuple[np.ndarray, np.ndarray],
+    ) -> Scored:
+        example = self._source[index]
+        maps = [
+            finish(
+                labels,
+                self._source.label_space,
+                self._settings,
+                unpadded=size[0],
+                original=size[1],
+            )
+            for labels in (predicted, truth)
+        ]
+        counts = self._pq.update(example.panoptic, maps[0])
+        oracle_counts = self._oracle.update(example.panoptic, maps[1])
+        self._seen += 1
+        return Scored(
+            index, example, maps[0], counts.mean_pq(), oracle_counts.mean_pq()
+        )
+
+
+def finish(
+    labels: np.ndarray,
+    label_space: Any,
+    settings: Settings,
+    *,
+    unpadded: np.ndarray,
+    original: np.ndarray,
+) -> PanopticMap:
+    """Labels at mask size -> panoptic map at original size (spec 6.1).
+
+    Args:
+      labels: [h, w, 2] int (semantic, instance).
+      label_space: the categories.
+      settings: sizes and post-processing.
+      unpadded: (height, width) of the content in the network's image.
+      original: (H, W) of the image as read.
+    """
+    restored = eval_data.restore(
+        labels, image_size=settings.image_size, unpadded=unpadded, original=original
+    )
+    return to_panoptic(
+        restored,
+        label_space,
+        min_area=settings.min_area,
+        merge=settings.merge_stuff,
+    )

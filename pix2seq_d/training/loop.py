@@ -1,0 +1,324 @@
+"""The only training loop: build, restore, step, log, evaluate, save."""
+
+import dataclasses
+import functools
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pix2seq_d import config as config_lib
+from pix2seq_d.config import Config, ConfigError
+from pix2seq_d.data import sources
+from pix2seq_d.evaluation.runner import Evaluation, Report, Settings
+from pix2seq_d.inference.predictor import Predictor
+from pix2seq_d.labels import LabelSpace
+from pix2seq_d.models import Pix2SeqD, parameter_count
+from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.training import optimizer as optimizers
+from pix2seq_d.training import state as states
+from pix2seq_d.training.checkpoint import CheckpointStore
+from pix2seq_d.training.progress import Progress
+from pix2seq_d.training.state import TrainState
+from pix2seq_d.training.step import train_step
+from pix2seq_d.training.writer import Writer, make_writers
+
+CONFIG_FILE = "config.json"
+
+# Fields in which a resumed training may differ from the one that began.
+FREE_FIELDS = (
+    "train.checkpoint_every",
+    "train.keep",
+    "train.log_every",
+    "train.eval_every",
+    "train.eval_images",
+    "train.tensorboard",
+    "evaluation.",
+    "diffusion.num_steps",
+    "diffusion.time_difference",
+    "diffusion.sampler",
+    "diffusion.sample_schedule.",
+    "data.source.root",
+    "data.source.eval_split",
+    "data.source.eval_images",
+)
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss or the gradient norm is not a number any more."""
+
+
+def train(config: Config, workdir: Path) -> TrainState:
+    """Trains, or goes on from the latest checkpoint in `workdir`.
+
+    Writes `config.json`, `metrics.jsonl`, `checkpoints/` and TensorBoard files.
+
+    Args:
+      config: what to train.
+      workdir: made if absent; one training only.
+    Returns:
+      The state at the end.
+    Raises:
+      ConfigError: a field is wrong, or the workdir holds another training.
+      NonFiniteLoss: the loss or the gradient norm became infinite or NaN.
+    """
+    model_size = config.model.image_size
+    source = sources.make_source(config.data.source, train=True, size=model_size)
+    eval_source = sources.make_source(config.data.source, train=False, size=model_size)
+    labels = source.label_space
+    if eval_source.label_space.to_json() != labels.to_json():
+        raise ConfigError(
+            "config field data.source.eval_split: its categories differ from those of "
+            "the training split; both JSONs need the same `categories`"
+        )
+    config = sources.with_label_space(config, labels)
+    workdir = workdir.resolve()
+    claim_workdir(workdir, config)
+
+    mesh = meshes.make_mesh()
+    meshes.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
+    model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
+    optimizer = optimizers.make(config.optimizer, num_steps=config.train.num_steps)
+    everywhere = meshes.replicated(mesh)
+    init = jax.jit(
+        functools.partial(states.init, model=model, optimizer=optimizer),
+        out_shardings=everywhere,
+    )
+    seed_key = jax.random.key(config.train.seed)
+    step_fn = jax.jit(
+        functools.partial(
+            train_step,
+            model=model,
+            optimizer=optimizer,
+            diffusion=config.diffusion,
+            ema_decay=config.optimizer.ema_decay,
+        ),
+        out_shardings=everywhere,
+        donate_argnums=0,
+    )
+    predictor = Predictor(config, mesh, seed=config.evaluation.seed)
+
+    with ExitStack() as stack:
+        store = stack.enter_context(CheckpointStore(workdir, keep=config.train.keep))
+        first_step = store.latest_step() or 0
+        state = restore_or_init(store, init, seed_key, everywhere)
+        if first_step >= config.train.num_steps:
+            _say(f"{workdir} is trained to step {first_step} already; nothing to do")
+            return state
+        _say(
+            f"{'going on from step ' + str(first_step) if first_step else 'training'}: "
+            f"{parameter_count(state.variables['params']) / 1e6:.2f} M parameters, "
+            f"{len(source)} images, {mesh.size} x {jax.devices()[0].device_kind}"
+        )
+        writers = make_writers(
+            workdir, resume_step=first_step, tensorboard=config.train.tensorboard
+        )
+        for writer in writers:
+            stack.callback(writer.close)
+        batches = sources.train_batches(
+            source,
+            config,
+            start_step=first_step,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        stack.callback(batches.close)
+
+        def evaluate(state: TrainState, step: int) -> None:
+            report = evaluate_ema(state, predictor, eval_source, config)
+            _write(writers, step, eval_scalars(report))
+            _say(eval_line(report, step, config.train.num_steps))
+
+        def save(state: TrainState) -> None:
+            store.save(state, config=config, labels=labels)
+
+        if first_step == 0:
+            evaluate(state, 0)
+        return run(
+            state,
+            batches,
+            config=config,
+            mesh=mesh,
+            key=seed_key,
+            first_step=first_step,
+            step_fn=step_fn,
+            writers=writers,
+            evaluate=evaluate,
+            save=save,
+        )
+
+
+def run(
+    state: TrainState,
+    batches: Iterator[dict[str, np.ndarray]],
+    *,
+    config: Config,
+    mesh: jax.sharding.Mesh,
+    key: jax.Array,
+    first_step: int,
+    step_fn: Any,
+    writers: list[Writer],
+    evaluate: Any,
+    save: Any,
+) -> TrainState:
+    """Steps from `first_step` to the end; takes any iterator of batches."""
+    train = config.train
+    rate = optimizers.learning_rate(config.optimizer, num_steps=train.num_steps)
+    progress = Progress("train", train.num_steps, done=first_step)
+    _say("compiling the training step ...")
+    window: list[dict[str, jax.Array]] = []
+    window_start = time.monotonic()
+    for step in range(first_step + 1, train.num_steps + 1):
+        batch = meshes.put_batch(next(batches), mesh)
+        state, scalars = step_fn(state, batch, key)
+        window.append(scalars)
+        if step == first_step + 1:
+            jax.block_until_ready(state)
+            progress.restart(step)
+            window_start = time.monotonic()
+        last = step == train.num_steps
+        due = step % train.log_every == 0 or last
+        saving = step % train.checkpoint_every == 0 or last
+        if due or saving:
+            means = _means(window)
+            seconds = time.monotonic() - window_start
+            if not all(math.isfinite(v) for v in means.values()):
+                raise NonFiniteLoss(
+                    f"steps {step - len(window) + 1} to {step}: {means}; the last "
+                    "checkpoint is kept; lower optimizer.peak_lr or raise "
+                    "optimizer.warmup_steps and start again in a new workdir"
+                )
+            means["learning_rate"] = float(rate(step - 1))
+            means["images_per_second"] = (
+                len(window) * train.batch_size / max(seconds, 1e-9)
+            )
+            _write(writers, step, means)
+            progress.update(
+                step,
+                f"loss {means['loss']:.4f}  lr {means['learning_rate']:.2e}  "
+                f"{means['images_per_second']:.1f} images/s",
+            )
+            window = []
+        if saving:
+            save(state)
+        if last or (train.eval_every and step % train.eval_every == 0):
+            before = time.monotonic()
+            evaluate(state, step)
+            progress.pause(time.monotonic() - before)
+        if not window:
+            window_start = time.monotonic()
+    return state
+
+
+def claim_workdir(workdir: Path, config: Config) -> None:
+    """Writes the config into the workdir, or checks the one that is there.
+
+    Raises:
+      ConfigError: the workdir holds a training of another config.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--workdir={workdir} cannot be made: {error}") from error
+    path = workdir / CONFIG_FILE
+    if path.exists():
+        try:
+            text = json.loads(path.read_text(encoding="utf-8"))
+            before = config_lib.flatten(config_lib.from_config_dict(text))
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} cannot be read ({error}); take another --workdir"
+            ) from error
+        for field, value in config_lib.flatten(config).items():
+            if value != before[field] and not field.startswith(FREE_FIELDS):
+                raise ConfigError(
+                    f"{workdir} holds a training with {field}={before[field]!r}, not "
+                    f"{value!r}; take another --workdir or the same config"
+                )
+    part = path.with_name(path.name + ".part")
+    part.write_text(
+        json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8"
+    )
+    part.replace(path)
+
+
+def restore_or_init(
+    store: CheckpointStore, init: Any, key: jax.Array, sharding: Any
+) -> TrainState:
+    """The latest state of the store, or a fresh one."""
+    step = store.latest_step()
+    if step is None:
+        return init(key)
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        jax.eval_shape(init, key),
+    )
+    return store.restore(abstract, step=step)
+
+
+def evaluate_ema(
+    state: TrainState, predictor: Predictor, source: Any, config: Config
+) -> Report:
+    """Evaluates the moving average on the leading `train.eval_images` images."""
+    evaluation = Evaluation(
+        functools.partial(predictor.labels, state.ema),
+        source,
+        eval_settings(config),
+        limit=config.train.eval_images or None,
+    )
+    for _ in evaluation:
+        pass
+    return evaluation.report()
+
+
+def eval_settings(config: Config) -> Settings:
+    """The evaluation settings of a config."""
+    return Settings(
+        image_size=config.model.image_size,
+        mask_size=config.model.mask_size,
+        max_instances=config.model.max_instances,
+        batch_size=config.evaluation.batch_size,
+        min_area=config.evaluation.min_area,
+        merge_stuff=config.evaluation.merge_stuff,
+    )
+
+
+def eval_scalars(report: Report) -> dict[str, float]:
+    """{'eval/pq', 'eval/things_pq', ..., 'eval/oracle_pq'}, fractions."""
+    scalars = {"eval/oracle_pq": report.oracle["All"]["pq"]}
+    for group, prefix in (("All", ""), ("Things", "things_"), ("Stuff", "stuff_")):
+        for name in ("pq", "sq", "rq"):
+            scalars[f"eval/{prefix}{name}"] = report.pq[group][name]
+    return scalars
+
+
+def eval_line(report: Report, step: int, num_steps: int) -> str:
+    """One line for people: PQ of all, things, stuff, and the oracle."""
+    values = [100 * report.pq[g]["pq"] for g in ("All", "Things", "Stuff")]
+    return (
+        f"evaluation at step {step}/{num_steps} on {report.num_images} images: "
+        f"PQ {values[0]:.1f}  things {values[1]:.1f}  stuff {values[2]:.1f}  "
+        f"(oracle {100 * report.oracle['All']['pq']:.1f})"
+    )
+
+
+def _means(window: list[dict[str, jax.Array]]) -> dict[str, float]:
+    values = jax.device_get(window)
+    return {name: float(np.mean([v[name] for v in values])) for name in values[0]}
+
+
+def _write(writers: list[Writer], step: int, scalars: dict[str, float]) -> None:
+    for writer in writers:
+        writer.write(step, scalars)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

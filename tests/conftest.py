@@ -1,0 +1,86 @@
+"""Fixtures that several test folders use; sets JAX up before any test imports it."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+jax.config.update("jax_num_cpu_devices", 8)
+
+CATEGORIES = [
+    {"id": 7, "name": "sky", "isthing": 0, "color": [0, 0, 255]},
+    {"id": 3, "name": "door", "isthing": 1, "color": [255, 0, 0]},
+]
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real data and reference numbers beside the repository."""
+    path = Path(__file__).resolve().parents[2] / "shared"
+    if not path.is_dir():
+        pytest.skip(f"no reference data: {path} does not exist")
+    return path
+
+
+class CocoFolder:
+    """A tiny COCO panoptic folder, split `val`; tests break one thing at a time.
+
+    Three images of 6 x 8 pixels, ids out of order; every map has sky (id 1000),
+    two doors (5 and 70000) and a void column.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.images, self.pngs = root / "images" / "val", root / "panoptic_val"
+        self.json_path = root / "panoptic_val.json"
+        self.images.mkdir(parents=True)
+        self.pngs.mkdir()
+        rng = np.random.default_rng(0)
+        images, annotations = [], []
+        for image_id in (30, 10, 20):
+            rgb = rng.integers(0, 256, (6, 8, 3), np.uint8)
+            Image.fromarray(rgb).save(self.images / f"{image_id}.png")
+            self.save_ids(f"{image_id}.png", self.ids)
+            images.append({"id": image_id, "file_name": f"{image_id}.png"})
+            annotations.append(
+                {
+                    "image_id": image_id,
+                    "file_name": f"{image_id}.png",
+                    "segments_info": [
+                        {"id": 1000, "category_id": 7},
+                        {"id": 5, "category_id": 3},
+                        {"id": 70000, "category_id": 3, "iscrowd": 1},
+                    ],
+                }
+            )
+        self.content = {
+            "images": images,
+            "annotations": annotations,
+            "categories": CATEGORIES,
+        }
+        self.save_json()
+
+    @property
+    def ids(self) -> np.ndarray:
+        ids = np.full((6, 8), 1000, np.int32)
+        ids[2:5, 1:3], ids[2:5, 4:6], ids[:, 7] = 5, 70000, 0
+        return ids
+
+    def save_ids(self, name: str, ids: np.ndarray) -> None:
+        rgb = np.stack([ids % 256, ids // 256 % 256, ids // 65536], -1)
+        Image.fromarray(rgb.astype(np.uint8)).save(self.pngs / name)
+
+    def save_json(self) -> None:
+        self.json_path.write_text(json.dumps(self.content))
+
+
+@pytest.fixture
+def coco_folder(tmp_path: Path) -> CocoFolder:
+    return CocoFolder(tmp_path / "dataset")
