@@ -42,6 +42,7 @@ setuptools.setup(
         "numpy>=2.1",
         "absl-py>=2.1",
         "pillow>=10.1",
+        "scipy>=1.12",
         # Needed by tensorflow-datasets and clu, declared by neither.
         "tensorflow-cpu>=2.20",
         "tensorboard>=2.20",

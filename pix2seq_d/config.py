@@ -292,6 +292,7 @@ class DataConfig:
     scale_jitter: tuple[float, float] = (1.0, 1.0)  # range of the random scale (tf)
     color_jitter: float = 0.0  # strength (tf)
     flip: float = 0.5  # probability of a horizontal flip
+    stuff_ids: bool = True  # stuff has instance ids (COCO); False: id 0 (KITTI-STEP)
 
     def __post_init__(self) -> None:
         _require(

@@ -41,24 +41,30 @@ def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
 
 
 def to_channels(
-    panoptic: PanopticMap, label_space: LabelSpace, *, max_instances: int
+    panoptic: PanopticMap,
+    label_space: LabelSpace,
+    *,
+    max_instances: int,
+    stuff_ids: bool = True,
 ) -> np.ndarray:
     """Panoptic map -> (semantic, instance) channels.
 
     Every segment, thing or stuff, gets one instance number 1, 2, ... by falling
     area; crowd, void and, where there are more than `max_instances - 1`
-    segments, the smallest ones become (0, 0).
+    segments, the smallest ones become (0, 0). Without `stuff_ids` only things do;
+    stuff keeps instance id 0.
 
     Args:
       panoptic: map whose category ids are all in `label_space`.
       label_space: the categories.
       max_instances: number of instance ids, 0 included.
+      stuff_ids: whether stuff segments get ids, as for COCO; for KITTI-STEP not.
     Returns:
       [H, W, 2] int32: semantic id in [0, num_classes), instance in
       [0, max_instances).
     Raises:
       ValueError: an id in the map without a segment, or an unknown category.
-    Source: spec 1.2 (one id per segment), section 12 (crowd and overflow).
+    Source: spec 1.2; section 12 (crowd and overflow).
     """
     present, inverse, areas = np.unique(
         panoptic.ids, return_inverse=True, return_counts=True
@@ -78,10 +84,13 @@ def to_channels(
             raise ValueError(
                 f"segment {segment_id} has unknown category id {segment.category_id}"
             )
-        if segment.is_crowd or next_instance >= max_instances:
+        if segment.is_crowd:
             continue
-        table[row] = semantic, next_instance
-        next_instance += 1
+        if not stuff_ids and not label_space.is_thing[semantic]:
+            table[row] = semantic, 0
+        elif next_instance < max_instances:
+            table[row] = semantic, next_instance
+            next_instance += 1
     return table[inverse.reshape(panoptic.ids.shape)]
 
 

@@ -119,6 +119,7 @@ def eval_batches(
     mask_size: Sequence[int],
     max_instances: int,
     batch_size: int,
+    stuff_ids: bool = True,
     limit: int | None = None,
     indices: Iterable[int] | None = None,
     num_workers: int = 4,
@@ -131,6 +132,7 @@ def eval_batches(
       mask_size: (h, w) of the masks.
       max_instances: number of instance ids, 0 included.
       batch_size: rows of every batch.
+      stuff_ids: whether stuff segments get instance ids, see `panoptic.to_channels`.
       limit: number of leading examples to take; None takes all.
       indices: examples to take instead, e.g. one process's share; -1 stands for
         a padding row, so that shares can be given one length.
@@ -151,7 +153,10 @@ def eval_batches(
             return _padding(image_size, labels=np.zeros((*mask_size, 2), np.int32))
         example = source[index]
         labels = panoptic.to_channels(
-            example.panoptic, source.label_space, max_instances=max_instances
+            example.panoptic,
+            source.label_space,
+            max_instances=max_instances,
+            stuff_ids=stuff_ids,
         )
         row = _row(index, example.image, image_size)
         return row | {"labels": fit_labels(labels, image_size, mask_size)}

@@ -27,6 +27,7 @@ def train_batches(
     seed: int,
     start_step: int = 0,
     flip: float = 0.5,
+    stuff_ids: bool = True,
     process_index: int = 0,
     process_count: int = 1,
     cache_bytes: int = 8 << 30,
@@ -42,6 +43,7 @@ def train_batches(
       seed: seed of order and augmentation.
       start_step: number of the first batch; costs nothing.
       flip: probability of the horizontal flip.
+      stuff_ids: whether stuff segments get instance ids, see `panoptic.to_channels`.
       process_index: this process.
       process_count: processes that read; each gets an equal share of the batch.
       cache_bytes: decoded examples kept at most; the rest is read every epoch.
@@ -67,7 +69,7 @@ def train_batches(
         )
 
     order.locate(positions(start_step), num_examples=len(source), seed=seed)
-    reader = _Reader(source, tuple(image_size), max_instances, cache_bytes)
+    reader = _Reader(source, tuple(image_size), max_instances, stuff_ids, cache_bytes)
 
     def make() -> Iterator[Batch]:
         step = start_step
@@ -134,11 +136,13 @@ class _Reader:
         source: Source,
         image_size: tuple[int, ...],
         max_instances: int,
+        stuff_ids: bool,
         cache_bytes: int,
     ) -> None:
         self._source = source
         self._image_size = image_size
         self._max_instances = max_instances
+        self._stuff_ids = stuff_ids
         self._free_bytes = cache_bytes
         self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         largest = max(source.label_space.num_classes, max_instances) - 1
@@ -162,6 +166,7 @@ class _Reader:
             example.panoptic,
             self._source.label_space,
             max_instances=self._max_instances,
+            stuff_ids=self._stuff_ids,
         ).astype(self._label_dtype)
         size = example.image.nbytes + labels.nbytes
         if size <= self._free_bytes:

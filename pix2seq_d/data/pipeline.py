@@ -30,6 +30,7 @@ def train_batches(
     scale_jitter: Sequence[float] = (1.0, 1.0),
     color_jitter: float = 0.0,
     flip: float = 0.5,
+    stuff_ids: bool = True,
     process_index: int = 0,
     process_count: int = 1,
     num_workers: int | None = None,
@@ -47,6 +48,7 @@ def train_batches(
       scale_jitter: bounds of the random scale; (1, 1) only fits the image.
       color_jitter: strength of the colour jitter; 0 leaves colours alone.
       flip: probability of the horizontal flip.
+      stuff_ids: whether stuff segments get instance ids, see `panoptic.to_channels`.
       process_index: this process.
       process_count: processes that read; each gets an equal share of the batch.
       num_workers: examples made at once; None takes the number of CPUs. It does
@@ -85,7 +87,10 @@ def train_batches(
             )
             example = source[int(index)]
             labels = panoptic.to_channels(
-                example.panoptic, source.label_space, max_instances=max_instances
+                example.panoptic,
+                source.label_space,
+                max_instances=max_instances,
+                stuff_ids=stuff_ids,
             )
             words = order.example_seed(seed, int(epoch), int(index))
             return example.image, labels, words.view(np.int32)

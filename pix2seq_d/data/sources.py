@@ -64,6 +64,23 @@ def with_label_space(config: Config, labels: LabelSpace) -> Config:
     return dataclasses.replace(config, model=model)
 
 
+def check_labels(expected: LabelSpace, found: LabelSpace) -> None:
+    """Raises ValueError if an evaluation split has other categories than training."""
+    for k, (a, b) in enumerate(zip(expected.to_json(), found.to_json(), strict=False)):
+        if (a["id"], a["name"], a["isthing"]) != (b["id"], b["name"], b["isthing"]):
+            raise ValueError(
+                f"the evaluation split's categories[{k}] is {b['name']!r} (id "
+                f"{b['id']}), the training's {a['name']!r} (id {a['id']}); both JSONs "
+                "need the same `categories`"
+            )
+    if expected.num_classes != found.num_classes:
+        raise ValueError(
+            f"the evaluation split has {found.num_classes - 1} categories, the "
+            f"training {expected.num_classes - 1}; both JSONs need the same "
+            "`categories`"
+        )
+
+
 def train_batches(
     source: Source,
     config: Config,
@@ -85,6 +102,7 @@ def train_batches(
         seed=config.train.seed,
         start_step=start_step,
         flip=data.flip,
+        stuff_ids=data.stuff_ids,
         process_index=process_index,
         process_count=process_count,
     )

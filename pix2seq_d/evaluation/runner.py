@@ -33,6 +33,7 @@ class Settings:
       batch_size: images per call of the predict function.
       min_area: smallest segment in pixels at original size.
       merge_stuff: whether all segments of a stuff class become one.
+      stuff_ids: whether the model gives stuff instance ids.
     """
 
     image_size: tuple[int, int]
@@ -41,6 +42,7 @@ class Settings:
     batch_size: int
     min_area: int
     merge_stuff: bool
+    stuff_ids: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Evaluation:
             mask_size=settings.mask_size,
             max_instances=settings.max_instances,
             batch_size=settings.batch_size,
+            stuff_ids=settings.stuff_ids,
             limit=self._limit,
         )
         for batch in batches:
@@ -171,4 +174,5 @@ def finish(
         label_space,
         min_area=settings.min_area,
         merge=settings.merge_stuff,
+        stuff_ids=settings.stuff_ids,
     )

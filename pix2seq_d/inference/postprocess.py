@@ -54,8 +54,34 @@ def merge_stuff(labels: np.ndarray, *, is_thing: np.ndarray) -> np.ndarray:
     return np.stack([semantic, merged], -1).astype(np.int32)
 
 
+def number_stuff(
+    labels: np.ndarray, *, is_thing: np.ndarray, max_instances: int
+) -> np.ndarray:
+    """Gives stuff pixels without id one of their class: max_instances + semantic.
+
+    For models whose stuff has instance id 0 (spec 1.2, KITTI-STEP): every stuff
+    class then is one segment. Other pixels keep their id.
+
+    Args:
+      labels: [H, W, 2] int (semantic, instance).
+      is_thing: [num_classes] bool.
+      max_instances: number of instance ids, 0 included.
+    Returns:
+      [H, W, 2] int32, instance ids in [0, max_instances + num_classes).
+    """
+    semantic, instance = labels[..., 0], labels[..., 1]
+    stuff = ~is_thing[semantic] & (semantic != VOID) & (instance == 0)
+    numbered = np.where(stuff, max_instances + semantic, instance)
+    return np.stack([semantic, numbered], -1).astype(np.int32)
+
+
 def to_panoptic(
-    labels: np.ndarray, label_space: LabelSpace, *, min_area: int, merge: bool = True
+    labels: np.ndarray,
+    label_space: LabelSpace,
+    *,
+    min_area: int,
+    merge: bool = True,
+    stuff_ids: bool = True,
 ) -> PanopticMap:
     """Decoded channels at original size -> panoptic map.
 
@@ -64,11 +90,16 @@ def to_panoptic(
       label_space: the categories.
       min_area: smallest segment in pixels; smaller ones become void.
       merge: whether all segments of a stuff class become one.
+      stuff_ids: whether the model gives stuff instance ids (`to_channels`).
     Source: spec 6.1, steps 4 and 5.
     """
+    is_thing = label_space.is_thing
+    if not stuff_ids:
+        highest = int(labels[..., 1].max(initial=0))
+        labels = number_stuff(labels, is_thing=is_thing, max_instances=highest + 1)
     labels = majority_vote(
         labels, num_classes=label_space.num_classes, min_area=min_area
     )
     if merge:
-        labels = merge_stuff(labels, is_thing=label_space.is_thing)
+        labels = merge_stuff(labels, is_thing=is_thing)
     return from_channels(labels, label_space)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2seq_d.config import Config
+from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.inference import image
 from pix2seq_d.models import Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
@@ -58,3 +59,16 @@ class Predictor:
         root = jax.random.key(self._seed)
         # fold_in wants unsigned numbers; what padding gets does not matter.
         return jax.vmap(lambda i: jax.random.fold_in(root, i))(np.maximum(index, 0))
+
+
+def eval_settings(config: Config) -> Settings:
+    """The evaluation settings of a config."""
+    return Settings(
+        image_size=config.model.image_size,
+        mask_size=config.model.mask_size,
+        max_instances=config.model.max_instances,
+        batch_size=config.evaluation.batch_size,
+        min_area=config.evaluation.min_area,
+        merge_stuff=config.evaluation.merge_stuff,
+        stuff_ids=config.data.stuff_ids,
+    )

@@ -18,15 +18,14 @@ import numpy as np
 from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config, ConfigError
 from pix2seq_d.data import sources
-from pix2seq_d.evaluation.runner import Evaluation, Report, Settings
-from pix2seq_d.inference.predictor import Predictor
-from pix2seq_d.labels import LabelSpace
+from pix2seq_d.evaluation.runner import Evaluation, Report
+from pix2seq_d.inference.predictor import Predictor, eval_settings
 from pix2seq_d.models import Pix2SeqD, parameter_count
+from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import optimizer as optimizers
 from pix2seq_d.training import state as states
 from pix2seq_d.training.checkpoint import CheckpointStore
-from pix2seq_d.training.progress import Progress
 from pix2seq_d.training.state import TrainState
 from pix2seq_d.training.step import train_step
 from pix2seq_d.training.writer import Writer, make_writers
@@ -74,11 +73,7 @@ def train(config: Config, workdir: Path) -> TrainState:
     source = sources.make_source(config.data.source, train=True, size=model_size)
     eval_source = sources.make_source(config.data.source, train=False, size=model_size)
     labels = source.label_space
-    if eval_source.label_space.to_json() != labels.to_json():
-        raise ConfigError(
-            "config field data.source.eval_split: its categories differ from those of "
-            "the training split; both JSONs need the same `categories`"
-        )
+    sources.check_labels(labels, eval_source.label_space)
     config = sources.with_label_space(config, labels)
     workdir = workdir.resolve()
     claim_workdir(workdir, config)
@@ -277,18 +272,6 @@ def evaluate_ema(
     for _ in evaluation:
         pass
     return evaluation.report()
-
-
-def eval_settings(config: Config) -> Settings:
-    """The evaluation settings of a config."""
-    return Settings(
-        image_size=config.model.image_size,
-        mask_size=config.model.mask_size,
-        max_instances=config.model.max_instances,
-        batch_size=config.evaluation.batch_size,
-        min_area=config.evaluation.min_area,
-        merge_stuff=config.evaluation.merge_stuff,
-    )
 
 
 def eval_scalars(report: Report) -> dict[str, float]:

@@ -1,0 +1,195 @@
+"""What all commands share: flags, config files by name, errors in one line."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from pix2seq_d import config as config_lib
+
+TRACEBACK_VARIABLE = "PIX2SEQ_D_TRACEBACK"
+
+# In a checkout configs/ lies beside the package, installed it is inside.
+_PACKAGE = Path(__file__).resolve().parent.parent
+CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+
+Main = Callable[[list[str]], None]
+
+
+class UsageError(ValueError):
+    """The command line is wrong; the message says what to pass."""
+
+
+def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
+    """Runs a command; what the user can mend ends in one line, exit status 1.
+
+    Args:
+      main: takes the arguments after the command's name.
+      name: of the command, begins the line.
+      argv: arguments; None takes those of the process.
+    Returns:
+      The exit status.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        main(list(argv))
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError, flags.Error) as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        print(f"{name}: error: {_one_line(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def new_flags() -> flags.FlagValues:
+    """An empty set of flags, so that commands share a process, with `--help`."""
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("help", False, "Show this help.", flag_values=values)
+    return values
+
+
+def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Adds `--config=FILE[:variant]` and `--config.field=value`."""
+    config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "Config file and variant, e.g. configs/shapes.py:tiny, or shapes:tiny.",
+        lock_config=True,
+        flag_values=values,
+        sys_argv=["", *argv],
+    )
+
+
+def parse(values: flags.FlagValues, argv: Sequence[str], doc: str) -> bool:
+    """Parses `argv`; False where only the help was wanted.
+
+    Raises:
+      UsageError: an unknown flag, a wrong value, a stray argument.
+    """
+    if any(a in ("--help", "-help", "-h") for a in argv):
+        print(f"{doc}\n\n{_help(values)}")
+        return False
+    try:
+        rest = values(["", *argv])
+    except flags.Error as error:
+        text = _one_line(error)
+        if "Traceback" in text:  # ml_collections: what the config file raised
+            raise UsageError(f"--config: {text.rpartition('Error: ')[2]}") from error
+        raise UsageError(f"{text}; --help lists the flags") from error
+    if len(rest) > 1:
+        raise UsageError(f"unexpected argument {rest[1]!r}; --help lists the flags")
+    return True
+
+
+def override(
+    config: config_lib.Config, overrides: Sequence[str], *, allowed: Sequence[str]
+) -> config_lib.Config:
+    """Applies `--config.field=value` arguments to a checkpoint's config.
+
+    Args:
+      config: of the checkpoint.
+      overrides: the arguments.
+      allowed: beginnings of the fields that may be changed.
+    Raises:
+      UsageError: an unknown field, one that may not be changed, a wrong value.
+    """
+    overrides = resolve_config(overrides)
+    for argument in overrides:
+        field = argument.lstrip("-").partition("=")[0].removeprefix("config.")
+        if not field.startswith(tuple(allowed)):
+            raise UsageError(
+                f"--config.{field}: cannot be changed after training; only "
+                f"{', '.join(allowed)} can"
+            )
+    values = flags.FlagValues()
+    flag = config_flags.DEFINE_config_dict(
+        "config",
+        config_lib.to_config_dict(config),
+        flag_values=values,
+        sys_argv=["", *overrides],
+    )
+    try:
+        values(["", *overrides])
+    except flags.Error as error:
+        raise UsageError(_one_line(error)) from error
+    return config_lib.from_config_dict(flag.value)
+
+
+def require(values: flags.FlagValues, *names: str) -> None:
+    """Raises UsageError where a flag was not given."""
+    for name in names:
+        if values[name].value in (None, ""):
+            raise UsageError(f"--{name} is missing; --help explains it")
+
+
+def resolve_config(argv: Sequence[str]) -> list[str]:
+    """Replaces `--config=shapes:tiny` by the path of the file it means.
+
+    Raises:
+      UsageError: no such config, or an override of a field that does not exist.
+    """
+    fields = config_lib.flatten(config_lib.Config())
+    resolved = []
+    for argument in argv:
+        name = argument.lstrip("-").partition("=")[0]
+        if argument.startswith("-") and name.startswith("config."):
+            field = name.removeprefix("config.")
+            if field not in fields:
+                near = difflib.get_close_matches(field, fields, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise UsageError(f"--{name}: unknown config field{hint}")
+        if argument.startswith(("--config=", "-config=")):
+            value = argument.split("=", 1)[1]
+            path, colon, variant = value.partition(":")
+            argument = f"--config={_config_path(path)}{colon}{variant}"
+        resolved.append(argument)
+    return resolved
+
+
+def _config_path(name: str) -> str:
+    if Path(name).is_file():
+        return name
+    stem = Path(name).stem
+    for folder in CONFIG_FOLDERS:
+        if (folder / f"{stem}.py").is_file() and name in (
+            stem,
+            f"configs/{stem}.py",
+        ):
+            return str(folder / f"{stem}.py")
+    known = sorted(
+        {
+            path.stem
+            for folder in CONFIG_FOLDERS
+            for path in folder.glob("*.py")
+            if not path.stem.startswith("_")
+        }
+    )
+    raise UsageError(
+        f"--config={name}: no such file; known configs: {', '.join(known)}"
+    )
+
+
+def _help(values: flags.FlagValues) -> str:
+    lines = []
+    for name in sorted(values):
+        flag = values[name]
+        default = "" if flag.default in (None, "") else f" (default {flag.default})"
+        if name != "help":
+            lines.append(f"  --{name}: {flag.help}{default}")
+    return "\n".join(lines)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        text = str(error.args[0])
+    if "RESOURCE_EXHAUSTED" in text:
+        return "the device is out of memory; lower train.batch_size or the image size"
+    return " ".join(text.split()) or type(error).__name__
