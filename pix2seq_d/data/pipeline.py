@@ -3,11 +3,13 @@
 import contextlib
 import os
 from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 
 from pix2seq_d import panoptic
 from pix2seq_d.data import order, transforms
+from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
 
 import tensorflow as tf  # isort: skip - after transforms, which quietens it
@@ -118,7 +120,7 @@ def train_batches(
             flip=flip,
         )
 
-    def batches() -> Generator[dict[str, np.ndarray], None, None]:
+    def batches() -> Generator[Any, None, None]:
         dataset = tf.data.Dataset.counter(start=start_step * share)
         dataset = dataset.map(
             make,
@@ -134,4 +136,6 @@ def train_batches(
             yield batch
             number += share
 
-    return batches()
+    # Not for speed: `prefetch` closes the iterator before Python shuts down, after
+    # which TensorFlow would wait for ever for its calls into Python.
+    return prefetch(batches(), depth=1)

@@ -93,13 +93,37 @@ def to_panoptic(
       stuff_ids: whether the model gives stuff instance ids (`to_channels`).
     Source: spec 6.1, steps 4 and 5.
     """
-    is_thing = label_space.is_thing
-    if not stuff_ids:
-        highest = int(labels[..., 1].max(initial=0))
-        labels = number_stuff(labels, is_thing=is_thing, max_instances=highest + 1)
+    labels = _all_numbered(labels, label_space, stuff_ids=stuff_ids)
     labels = majority_vote(
         labels, num_classes=label_space.num_classes, min_area=min_area
     )
     if merge:
-        labels = merge_stuff(labels, is_thing=is_thing)
+        labels = merge_stuff(labels, is_thing=label_space.is_thing)
     return from_channels(labels, label_space)
+
+
+def raw_panoptic(
+    labels: np.ndarray, label_space: LabelSpace, *, stuff_ids: bool
+) -> PanopticMap:
+    """Decoded channels as they are, for looking at: every pair is a segment.
+
+    Args:
+      labels: [H, W, 2] int (semantic, instance).
+      label_space: the categories.
+      stuff_ids: whether the model gives stuff instance ids (`to_channels`).
+    Source: ours.
+    """
+    return from_channels(
+        _all_numbered(labels, label_space, stuff_ids=stuff_ids), label_space
+    )
+
+
+def _all_numbered(
+    labels: np.ndarray, label_space: LabelSpace, *, stuff_ids: bool
+) -> np.ndarray:
+    if stuff_ids:
+        return labels
+    highest = int(labels[..., 1].max(initial=0))
+    return number_stuff(
+        labels, is_thing=label_space.is_thing, max_instances=highest + 1
+    )

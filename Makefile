@@ -1,0 +1,38 @@
+# `make demo` and `make test` work as the first command after `git clone`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+# The first Python >= 3.11 found; `make PYTHON=/path/to/python demo` overrules.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+.PHONY: demo test lint format clean
+.DEFAULT_GOAL := demo
+
+$(STAMP): setup.py pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 found; install one or \
+	pass PYTHON=/path/to/python"; exit 1; }
+	@echo "making $(VENV) with $(PYTHON) (once; downloads about 700 MB) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m launch.demo --workdir=work/demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf work .pytest_cache .ruff_cache build *.egg-info

@@ -1,0 +1,29 @@
+"""The console script: `pix2seq-d <command> ...` is `python -m launch.<command> ...`."""
+
+import importlib
+import sys
+
+from pix2seq_d.cli import app
+
+COMMANDS = {
+    "demo": "train, evaluate and predict on the embedded dataset",
+    "train": "train a model; resumes by itself",
+    "evaluate": "score a checkpoint: PQ, SQ, RQ",
+    "predict": "masks for images",
+}
+
+
+def main() -> int:
+    """Runs the command that the first argument names; returns the exit status."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print("usage: pix2seq-d COMMAND [--help] [flags]\n")
+        for command, doc in COMMANDS.items():
+            print(f"  {command:10s}{doc}")
+        return 0
+    if name not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        print(f"pix2seq-d: error: no command {name!r}; choose {known}", file=sys.stderr)
+        return 1
+    command = importlib.import_module(f"pix2seq_d.cli.{name}")
+    return app.run(command.main, f"pix2seq-d {name}", sys.argv[2:])

@@ -1,0 +1,178 @@
+"""Config of diffusion, optimizer, training, evaluation and data (spec 2, 3, 5)."""
+
+import dataclasses
+
+from pix2seq_d.config.errors import require
+from pix2seq_d.config.model import ModelConfig
+
+SOURCES = ("shapes", "coco_panoptic", "arrays")
+LOADERS = ("memory", "tf")
+DTYPES = ("float32", "bfloat16")
+SAMPLERS = ("ddim", "ddpm", "ddpm_small")
+SCHEDULES = ("cosine", "sigmoid", "linear")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """A noise schedule, the arguments of `diffusion.schedule.make` (spec 2.2)."""
+
+    name: str = "cosine"  # cosine, sigmoid or linear
+    start: float | None = None  # None: the schedule's default
+    end: float | None = None
+    tau: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffusionConfig:
+    """Training noise and sampler (spec 2, 3)."""
+
+    train_schedule: ScheduleConfig = ScheduleConfig()
+    sample_schedule: ScheduleConfig = ScheduleConfig()
+    loss_weight_power: float = 0.2  # p of the instance weights (spec 2.6)
+    noise_draws: int = 1  # noise draws per encoded image (spec 2.6)
+    num_steps: int = 20  # sampler steps
+    time_difference: float = 2.0  # td of the sampler (spec 3.2)
+    sampler: str = "ddim"  # ddim, ddpm or ddpm_small
+
+    def __post_init__(self) -> None:
+        for name in ("train_schedule", "sample_schedule"):
+            schedule = getattr(self, name)
+            require(
+                schedule.name in SCHEDULES,
+                f"diffusion.{name}.name={schedule.name!r}: choose one of {SCHEDULES}",
+            )
+        require(
+            self.sampler in SAMPLERS,
+            f"diffusion.sampler={self.sampler!r}: choose one of {SAMPLERS}",
+        )
+        require(
+            self.num_steps >= 1, f"diffusion.num_steps={self.num_steps!r}: take >= 1"
+        )
+        require(
+            self.time_difference >= 0,
+            f"diffusion.time_difference={self.time_difference!r}: take >= 0",
+        )
+        require(
+            self.noise_draws >= 1,
+            f"diffusion.noise_draws={self.noise_draws!r}: take >= 1",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up and decay (spec 5.1)."""
+
+    peak_lr: float = 1e-4  # learning rate after the warm-up
+    end_lr_factor: float = 0.1  # last learning rate / peak_lr
+    warmup_steps: int = 0  # steps from 0 to peak_lr
+    weight_decay: float = 0.05  # on kernels only
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    clip_norm: float = 1.0  # global gradient norm
+    ema_decay: float = 0.999  # of weights and batch-norm statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Length, batch and bookkeeping of a training."""
+
+    batch_size: int = 16  # images per step, over all devices
+    num_steps: int = 1000  # optimizer steps
+    dtype: str = "float32"  # compute dtype; parameters are float32
+    seed: int = 0  # of weights, data order, augmentation and noise
+    checkpoint_every: int = 500  # steps
+    keep: int = 3  # checkpoints kept
+    log_every: int = 50  # steps between metric lines
+    eval_every: int = 0  # steps; 0: evaluate at the end only
+    eval_images: int = 0  # images of an evaluation while training; 0: all
+    tensorboard: bool = True  # write event files where TensorFlow is installed
+
+    def __post_init__(self) -> None:
+        require(
+            self.dtype in DTYPES, f"train.dtype={self.dtype!r}: choose one of {DTYPES}"
+        )
+        for field in (
+            "batch_size",
+            "num_steps",
+            "checkpoint_every",
+            "keep",
+            "log_every",
+        ):
+            value = getattr(self, field)
+            require(value >= 1, f"train.{field}={value!r}: take >= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Sampling and post-processing of an evaluation (spec 6.1)."""
+
+    batch_size: int = 16  # images per call, over all devices
+    min_area: int = 40  # px at original size; smaller segments become void
+    merge_stuff: bool = True  # one segment per stuff class (spec 6.1, last line)
+    seed: int = 0  # of the sampler's noise
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceConfig:
+    """Where the images come from."""
+
+    name: str = "shapes"  # shapes, coco_panoptic or arrays
+    root: str = ""  # folder of a COCO-panoptic data set, or an npz file's folder
+    train_split: str = "train"
+    eval_split: str = "val"
+    train_images: int = 8192  # shapes only: scenes in the training split
+    eval_images: int = 256  # shapes only: scenes in the validation split
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Input pipeline (spec 5.3)."""
+
+    source: SourceConfig = SourceConfig()
+    loader: str = (
+        "tf"  # tf: any source; memory: examples of network size, no TensorFlow
+    )
+    scale_jitter: tuple[float, float] = (1.0, 1.0)  # range of the random scale (tf)
+    color_jitter: float = 0.0  # strength (tf)
+    flip: float = 0.5  # probability of a horizontal flip
+    stuff_ids: bool = True  # stuff has instance ids (COCO); False: id 0 (KITTI-STEP)
+
+    def __post_init__(self) -> None:
+        require(
+            self.source.name in SOURCES,
+            f"data.source.name={self.source.name!r}: choose one of {SOURCES}",
+        )
+        require(
+            self.loader in LOADERS,
+            f"data.loader={self.loader!r}: choose one of {LOADERS}",
+        )
+        low, high = self.scale_jitter
+        require(
+            0 < low <= high,
+            f"data.scale_jitter={self.scale_jitter!r}: take (low, high) with "
+            "0 < low <= high",
+        )
+        memory = self.loader == "memory"
+        require(
+            not memory or self.scale_jitter == (1.0, 1.0),
+            f"data.scale_jitter={self.scale_jitter!r}: data.loader='memory' "
+            "has none; use 'tf'",
+        )
+        require(
+            not memory or self.color_jitter == 0,
+            f"data.color_jitter={self.color_jitter!r}: data.loader='memory' "
+            "has none; use 'tf'",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything a training is made from."""
+
+    model: ModelConfig = ModelConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    data: DataConfig = DataConfig()
