@@ -3,6 +3,11 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# The suite compiles much and computes little.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 import json
 from pathlib import Path
@@ -84,3 +89,33 @@ class CocoFolder:
 @pytest.fixture
 def coco_folder(tmp_path: Path) -> CocoFolder:
     return CocoFolder(tmp_path / "dataset")
+
+
+# A model that compiles in seconds; batches split over the 8 devices.
+MICRO = [
+    "--config.model.image_size=(32,32)",
+    "--config.model.mask_size=(16,16)",
+    "--config.model.resnet.width=0.125",
+    "--config.model.encoder.num_layers=1",
+    "--config.model.encoder.dim=16",
+    "--config.model.encoder.mlp_dim=16",
+    "--config.model.encoder.num_heads=2",
+    "--config.model.pyramid.dim=8",
+    "--config.model.decoder.dim=8",
+    "--config.model.decoder.channel_multipliers=(1,)",
+    "--config.model.decoder.num_res_blocks=(1,)",
+    "--config.model.decoder.transformer_dim=16",
+    "--config.model.decoder.transformer_layers=1",
+    "--config.model.decoder.head_dim=8",
+    "--config.diffusion.num_steps=2",
+    "--config.train.batch_size=8",
+    "--config.train.log_every=1",
+    "--config.evaluation.batch_size=8",
+    "--config.evaluation.min_area=4",
+]
+
+
+@pytest.fixture(scope="session")
+def micro() -> list[str]:
+    """Arguments that make any config's model tiny."""
+    return list(MICRO)

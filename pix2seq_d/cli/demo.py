@@ -50,12 +50,12 @@ def main(argv: list[str]) -> None:
     overrides = [a for a in argv if a.startswith("--config.")]
     if not app.parse(values, [a for a in argv if a not in overrides], __doc__):
         return
-    workdir = Path(values["workdir"].value)
+    workdir = Path(values.workdir)
     photos, masks = workdir / "photos", workdir / "masks"
     _command(
         train.main,
         "train",
-        [f"--config={values['config'].value}", f"--workdir={workdir}", *overrides],
+        [f"--config={values.config}", f"--workdir={workdir}", *overrides],
     )
     trained = checkpoint.load(workdir)
     if trained.config.data.source.name != "shapes":
@@ -118,8 +118,8 @@ def denoising_sheet(trained: Trained, source: Source) -> np.ndarray:
             states[-1][row],
             labels,
             settings,
-            unpadded=np.array(fitted[row][1]),
-            original=np.array(example.image.shape[:2]),
+            unpadded=fitted[row][1],
+            original=example.image.shape[:2],
         )
         shown = [
             raw_panoptic(

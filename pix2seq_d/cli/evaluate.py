@@ -61,15 +61,15 @@ def main(argv: list[str]) -> None:
         return
     app.require(values, "workdir")
 
-    trained = checkpoint.load(values["workdir"].value, step=values["step"].value)
+    trained = checkpoint.load(values.workdir, step=values.step)
     config = app.override(trained.config, overrides, allowed=OVERRIDES)
-    output = values["output"].value
+    output = values.output
     if output is None:
-        output = Path(values["workdir"].value) / "evaluation" / str(trained.step)
+        output = Path(values.workdir) / "evaluation" / str(trained.step)
     evaluate(
         dataclasses.replace(trained, config=config),
         Path(output),
-        limit=values["limit"].value,
+        limit=values.limit,
     )
 
 
@@ -107,6 +107,8 @@ def evaluate(trained: Trained, output: Path, *, limit: int | None = None) -> Rep
                 file_name=scored.example.file_name,
             )
             ranked.append((scored.pq, scored.index))
+            if done == 1:
+                progress.restart(done)  # what came before was compiling
             progress.update(done)
     report = evaluation.report()
     text = table.markdown(report, source.label_space)

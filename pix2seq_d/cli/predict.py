@@ -51,31 +51,29 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "checkpoint", "input", "output")
-    paths = find_images(values["input"].value)
-    trained = checkpoint.load(values["checkpoint"].value)
+    paths = find_images(values.input)
+    trained = checkpoint.load(values.checkpoint)
     config = trained.config
-    if values["num_steps"].value is not None:
+    if values.num_steps is not None:
         config = dataclasses.replace(
             config,
-            diffusion=dataclasses.replace(
-                config.diffusion, num_steps=values["num_steps"].value
-            ),
+            diffusion=dataclasses.replace(config.diffusion, num_steps=values.num_steps),
         )
     evaluation = config.evaluation
-    if values["min_area"].value is not None:
-        evaluation = dataclasses.replace(evaluation, min_area=values["min_area"].value)
+    if values.min_area is not None:
+        evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
     mesh = meshes.make_mesh()
     # A batch has to split over the devices; the rest of it is padding.
-    batch_size = min(values["batch_size"].value, len(paths))
+    batch_size = min(values.batch_size, len(paths))
     batch_size = -(-batch_size // mesh.size) * mesh.size
     evaluation = dataclasses.replace(evaluation, batch_size=batch_size)
     config = dataclasses.replace(config, evaluation=evaluation)
     failed = predict(
         dataclasses.replace(trained, config=config),
         paths,
-        Path(values["output"].value),
+        Path(values.output),
         mesh=mesh,
-        seed=values["seed"].value,
+        seed=values.seed,
     )
     if failed:
         raise ValueError(
@@ -152,8 +150,8 @@ def predict(
                     predicted[row],
                     labels,
                     settings,
-                    unpadded=batch["unpadded"][row],
-                    original=batch["original"][row],
+                    unpadded=batch["unpadded"][row].tolist(),
+                    original=batch["original"][row].tolist(),
                 )
                 png = writer.write(
                     panoptic, image_id=index + 1, file_name=paths[index].name
@@ -161,6 +159,8 @@ def predict(
                 picture = overlay(images.pop(index), panoptic, labels)
                 Image.fromarray(picture).save(output / "overlay" / png.name)
                 done += 1
+                if done == 1:
+                    progress.restart(done)  # what came before was compiling
                 progress.update(done)
     print(f"masks:    {output / 'panoptic.json'} ({done} images)")
     print(f"overlays: {output / 'overlay'}")

@@ -29,11 +29,11 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "config", "workdir")
-    config = config_lib.from_config_dict(values["config"].value)
+    config = config_lib.from_config_dict(values.config)
 
     # After the flags: a typo should not wait for JAX.
     from pix2seq_d.training import loop
 
-    workdir = Path(values["workdir"].value)
+    workdir = Path(values.workdir)
     loop.train(config, workdir)
     print(f"trained: {workdir}", file=sys.stderr)

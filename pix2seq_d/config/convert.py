@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+from ml_collections import config_dict
 
 from pix2seq_d.config.errors import ConfigError
 from pix2seq_d.config.training import Config
+
+Fields = Mapping[str, Any] | ml_collections.ConfigDict
 
 
 def default() -> ml_collections.ConfigDict:
@@ -25,14 +28,14 @@ def to_config_dict(config: Config) -> ml_collections.ConfigDict:
     for name in ("train_schedule", "sample_schedule"):
         schedule = made.diffusion[name]
         for field in ("start", "end"):
-            placeholder = ml_collections.config_dict.placeholder(float)
+            placeholder = config_dict.placeholder(float)
             value = schedule[field]
             schedule[field] = placeholder
             schedule[field] = value
     return made
 
 
-def from_config_dict(config: Mapping[str, Any]) -> Config:
+def from_config_dict(config: Fields) -> Config:
     """ConfigDict (or nested dict, or JSON) -> checked dataclasses.
 
     Raises:
@@ -57,7 +60,7 @@ def flatten(config: Config) -> dict[str, Any]:
     return flat
 
 
-def _build(cls: type, values: Mapping[str, Any], path: str) -> Any:
+def _build(cls: type, values: Fields, path: str) -> Any:
     if not isinstance(values, Mapping | ml_collections.ConfigDict):
         raise ConfigError(
             f"config field {path} must be a group of fields, not {values!r}"

@@ -170,7 +170,7 @@ class DataConfig:
 class Config:
     """Everything a training is made from."""
 
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = ModelConfig()  # noqa: RUF009 - frozen, so safe to share
     diffusion: DiffusionConfig = DiffusionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()

@@ -64,8 +64,8 @@ def fit_image(
     for channel in range(3):
         # Mode F: PIL would round an 8-bit image to 1/255 after each pass.
         plane = Image.fromarray(image[..., channel].astype(np.float32))
-        plane = plane.resize(unpadded[::-1], Image.Resampling.BILINEAR)
-        np.divide(plane, np.float32(255), out=content[..., channel])
+        plane = plane.resize((unpadded[1], unpadded[0]), Image.Resampling.BILINEAR)
+        content[..., channel] = np.asarray(plane) / np.float32(255)
     return fitted, unpadded
 
 

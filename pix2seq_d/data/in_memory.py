@@ -159,8 +159,7 @@ class _Reader:
             want = "x".join(map(str, self._image_size))
             raise ValueError(
                 f"{example.file_name}: the image is {have}, the network takes {want}: "
-                "set the model's image_size to the image's, or use the tf loader "
-                "(pix2seq_d.data.pipeline), which resizes"
+                "set model.image_size to it, or data.loader='tf', which resizes"
             )
         labels = panoptic.to_channels(
             example.panoptic,

@@ -1,6 +1,7 @@
 """From a config to a dataset and its batches."""
 
 import dataclasses
+import functools
 from collections.abc import Generator
 from pathlib import Path
 
@@ -94,7 +95,20 @@ def train_batches(
     TensorFlow is imported for `data.loader='tf'` only.
     """
     model, data = config.model, config.data
-    common = dict(
+    if data.loader == "memory":
+        from pix2seq_d.data import in_memory
+
+        batches = in_memory.train_batches
+    else:
+        from pix2seq_d.data import pipeline
+
+        batches = functools.partial(
+            pipeline.train_batches,
+            scale_jitter=data.scale_jitter,
+            color_jitter=data.color_jitter,
+        )
+    return batches(
+        source,
         image_size=model.image_size,
         mask_size=model.mask_size,
         max_instances=model.max_instances,
@@ -105,16 +119,4 @@ def train_batches(
         stuff_ids=data.stuff_ids,
         process_index=process_index,
         process_count=process_count,
-    )
-    if data.loader == "memory":
-        from pix2seq_d.data import in_memory
-
-        return in_memory.train_batches(source, **common)
-    from pix2seq_d.data import pipeline
-
-    return pipeline.train_batches(
-        source,
-        scale_jitter=data.scale_jitter,
-        color_jitter=data.color_jitter,
-        **common,
     )

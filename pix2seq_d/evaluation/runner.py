@@ -6,7 +6,7 @@ the most that this mask size allows.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 
 # (images [B, H, W, 3] float32, index [B] int32 with -1 for padding)
@@ -116,8 +117,13 @@ class Evaluation:
             labels = self._predict_fn(batch["image"], batch["index"])
             for row, index in enumerate(batch["index"].tolist()):
                 if index >= 0:
-                    size = batch["unpadded"][row], batch["original"][row]
-                    yield self._score(index, labels[row], batch["labels"][row], size)
+                    yield self._score(
+                        index,
+                        labels[row],
+                        batch["labels"][row],
+                        unpadded=batch["unpadded"][row].tolist(),
+                        original=batch["original"][row].tolist(),
+                    )
 
     def report(self) -> Report:
         """Results over the images iterated so far."""
@@ -128,7 +134,9 @@ class Evaluation:
         index: int,
         predicted: np.ndarray,
         truth: np.ndarray,
-        size: tuple[np.ndarray, np.ndarray],
+        *,
+        unpadded: Sequence[int],
+        original: Sequence[int],
     ) -> Scored:
         example = self._source[index]
         maps = [
@@ -136,8 +144,8 @@ class Evaluation:
                 labels,
                 self._source.label_space,
                 self._settings,
-                unpadded=size[0],
-                original=size[1],
+                unpadded=unpadded,
+                original=original,
             )
             for labels in (predicted, truth)
         ]
@@ -151,11 +159,11 @@ class Evaluation:
 
 def finish(
     labels: np.ndarray,
-    label_space: Any,
+    label_space: LabelSpace,
     settings: Settings,
     *,
-    unpadded: np.ndarray,
-    original: np.ndarray,
+    unpadded: Sequence[int],
+    original: Sequence[int],
 ) -> PanopticMap:
     """Labels at mask size -> panoptic map at original size (spec 6.1).
 

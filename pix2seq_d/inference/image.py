@@ -73,7 +73,7 @@ def predict(
         clip=config.bit_scale,
         return_states=return_states,
     )
-    if return_states:
+    if isinstance(sampled, tuple):  # with return_states
         x0, states = sampled
         return decode_labels(x0, config), decode_labels(states, config)
     return decode_labels(sampled, config)

@@ -92,7 +92,7 @@ class Pix2SeqD:
             made = self.encoder.init(encoder_key, images, train=False)
             params["encoder"] = made["params"]
             stats["encoder"] = made["batch_stats"]
-            maps, tokens = self.encoder.apply(made, images, train=False)
+            maps, tokens = _apply(self.encoder, made, images, train=False)
             made = self.pyramid.init(pyramid_key, [*maps, tokens])
             params["pyramid"] = made["params"]
         variables = {"params": params, "batch_stats": stats}
@@ -159,7 +159,8 @@ class Pix2SeqD:
             raise NotImplementedError("self-conditioning is not built yet")
         config = self.config
         rngs = None if key is None else {"dropout": key}
-        raw = self.decoder.apply(
+        raw: jax.Array = _apply(
+            self.decoder,
             {"params": variables["params"]["decoder"]},
             self._decoder_input(xt, features, cond_bits),
             gamma,
@@ -197,14 +198,17 @@ class Pix2SeqD:
         if images.dtype == jnp.uint8:
             images = images.astype(jnp.float32) / 255
         train = key is not None
-        (maps, tokens), updated = self.encoder.apply(
+        (maps, tokens), updated = _apply(
+            self.encoder,
             {"params": params["encoder"], "batch_stats": stats["encoder"]},
             images,
             train=train,
             rngs={"dropout": key} if train else None,
             mutable=["batch_stats"] if train else [],
         )
-        fused = self.pyramid.apply({"params": params["pyramid"]}, [*maps, tokens])
+        fused: jax.Array = _apply(
+            self.pyramid, {"params": params["pyramid"]}, [*maps, tokens]
+        )
         features = Features(tokens.reshape(batch, -1, tokens.shape[-1]), fused)
         if train:
             stats = {"encoder": updated["batch_stats"]}
@@ -230,6 +234,11 @@ class Pix2SeqD:
         if "cross_attention" in self.config.conditioning:
             return features.tokens
         return None
+
+
+def _apply(module: nn.Module, variables: Any, *args: Any, **kwargs: Any) -> Any:
+    """`module.apply`, whose annotated union with `mutable`'s result fits neither."""
+    return module.apply(variables, *args, **kwargs)
 
 
 def parameter_count(params: Any) -> int:

@@ -17,6 +17,7 @@ from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training.state import TrainState
 
 FOLDER = "checkpoints"  # of a workdir
@@ -152,8 +153,8 @@ def load(
             config = config_lib.from_config_dict(found["config"])
             labels = LabelSpace.from_json(found["labels"]["categories"])
             abstract = jax.eval_shape(Pix2SeqD(config.model).init, jax.random.key(0))
-            # Without shardings Orbax would ask for the devices it was saved on.
-            place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+            # On all devices, whatever devices it was saved from.
+            place = meshes.replicated(meshes.make_mesh())
             abstract = jax.tree.map(
                 lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
                 abstract,

@@ -1,16 +1,20 @@
 """AdamW as the paper uses it: linear warm-up and decay, kernels decayed (spec 5.1)."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from pix2seq_d.config import OptimizerConfig
 
 
-def learning_rate(config: OptimizerConfig, *, num_steps: int) -> optax.Schedule:
+def learning_rate(
+    config: OptimizerConfig, *, num_steps: int
+) -> Callable[[ArrayLike], jax.Array]:
     """peak step / warmup up to `warmup_steps`, then linear to peak * end_lr_factor.
 
     Args:
@@ -23,7 +27,7 @@ def learning_rate(config: OptimizerConfig, *, num_steps: int) -> optax.Schedule:
     peak, warmup = config.peak_lr, config.warmup_steps
     decay_steps = max(num_steps - warmup, 1)
 
-    def schedule(step: jax.Array) -> jax.Array:
+    def schedule(step: ArrayLike) -> jax.Array:
         step = jnp.asarray(step, jnp.float32)
         share = jnp.clip((step - warmup) / decay_steps, 0.0, 1.0)
         decayed = peak * (1 - share * (1 - config.end_lr_factor))

@@ -40,18 +40,29 @@ def example_losses(
       prediction: `model.prediction`.
     Returns:
       [B] float32.
+    Raises:
+      ValueError: unknown prediction type, or `output` is of another.
     Source: spec 2.5.
     """
     match prediction:
         case "x_softmax_xent":
-            return losses.softmax_xent(output.logits, x0, weights)
+            return losses.softmax_xent(_given(output.logits), x0, weights)
         case "x_sigmoid_xent":
-            return losses.sigmoid_xent(output.output, x0, weights)
+            return losses.sigmoid_xent(_given(output.output), x0, weights)
         case "x":
-            return losses.l2(output.output, x0, weights)
+            return losses.l2(_given(output.output), x0, weights)
         case "eps":
-            return losses.l2(output.output, eps, jnp.ones_like(weights))
+            return losses.l2(_given(output.output), eps, jnp.ones_like(weights))
     raise ValueError(f"no loss for model.prediction={prediction!r}")
+
+
+def _given(array: jax.Array | None) -> jax.Array:
+    if array is None:
+        raise ValueError(
+            "the decoder's output is of another model.prediction than the loss; take "
+            "`prediction` from the model's config"
+        )
+    return array
 
 
 def batch_loss(

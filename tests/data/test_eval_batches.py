@@ -106,6 +106,16 @@ def test_limit_and_indices_select():
     assert indices_of(indices=[-1, 4, -1, -1]) == [-1, 4, -1, -1]
 
 
+def test_stuff_can_go_without_instance_ids():
+    for stuff_ids in (True, False):
+        (batch,) = evaluation.eval_batches(
+            TinySource(6), **SIZES, batch_size=6, stuff_ids=stuff_ids
+        )
+        semantic, instance = batch["labels"][..., 0], batch["labels"][..., 1]
+        assert (semantic == 3).any()
+        assert (instance[semantic == 3] > 0).all() == stuff_ids
+
+
 def test_worker_count_changes_nothing():
     source = TinySource(9, sizes=MIXED)
     runs = [

@@ -93,6 +93,17 @@ def test_errors_of_the_source_arrive_as_raised_after_the_good_batches(capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_stuff_can_go_without_instance_ids():
+    for stuff_ids in (True, False):
+        labels = take(TinySource(8, sizes=((32, 32),)), 2, stuff_ids=stuff_ids)[0][
+            "labels"
+        ]
+        semantic, instance = labels[..., 0], labels[..., 1]
+        assert (semantic == 3).any()  # grass
+        assert (instance[semantic == 3] > 0).all() == stuff_ids
+        assert (instance[(semantic == 1) | (semantic == 2)] > 0).all()
+
+
 def test_bad_arguments_fail_at_the_call():
     with pytest.raises(ValueError, match="does not divide"):
         pipeline.train_batches(

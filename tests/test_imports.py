@@ -1,0 +1,70 @@
+"""What importing costs: no TensorFlow where none is needed, no backend started."""
+
+import subprocess
+import sys
+
+CORE = [
+    "pix2seq_d",
+    "pix2seq_d.analog_bits",
+    "pix2seq_d.config",
+    "pix2seq_d.diffusion.sampler",
+    "pix2seq_d.diffusion.loss",
+    "pix2seq_d.models",
+    "pix2seq_d.training.step",
+    "pix2seq_d.training.loop",
+    "pix2seq_d.training.checkpoint",
+    "pix2seq_d.training.writer",
+    "pix2seq_d.inference.image",
+    "pix2seq_d.inference.predictor",
+    "pix2seq_d.evaluation.pq",
+    "pix2seq_d.evaluation.runner",
+    "pix2seq_d.data.shapes",
+    "pix2seq_d.data.coco_panoptic",
+    "pix2seq_d.data.in_memory",
+    "pix2seq_d.data.arrays",
+    "pix2seq_d.data.sources",
+    "pix2seq_d.data.evaluation",
+    "pix2seq_d.visualize.sheet",
+    "pix2seq_d.cli.train",
+    "pix2seq_d.cli.evaluate",
+    "pix2seq_d.cli.predict",
+    "pix2seq_d.cli.demo",
+]
+
+
+def python(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_core_imports_without_tensorflow():
+    # Not only "was not imported": it must also work where it is not installed.
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; sys.modules['clu'] = None\n"
+        f"import importlib; [importlib.import_module(m) for m in {CORE!r}]\n"
+        "print(sum(m.startswith('tensorflow.') for m in sys.modules))"
+    )
+    assert python(code) == "0"
+
+
+def test_importing_starts_no_jax_backend():
+    code = (
+        f"import importlib; [importlib.import_module(m) for m in {CORE!r}]\n"
+        "from jax._src import xla_bridge; print(len(xla_bridge._backends))"
+    )
+    assert python(code) == "0"
+
+
+def test_the_public_names():
+    code = (
+        "import pix2seq_d\n"
+        "from pix2seq_d import analog_bits\n"
+        "from pix2seq_d.diffusion import loss, sampler, schedule\n"
+        "from pix2seq_d.models import ModelConfig, Pix2SeqD\n"
+        "from pix2seq_d.evaluation import pq\n"
+        "print(pix2seq_d.__version__)"
+    )
+    assert python(code)
