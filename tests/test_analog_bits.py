@@ -66,7 +66,7 @@ def test_bits_to_int_holds_thirty_bits():
 
 
 def test_decode_refuses_an_incomplete_channel():
-    with pytest.raises(ValueError, match="12 bits, not a multiple of .*=8"):
+    with pytest.raises(ValueError, match=r"12 bits, not a multiple of .*=8"):
         analog_bits.decode(jnp.zeros((2, 12)), 8)
 
 

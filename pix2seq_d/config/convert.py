@@ -38,8 +38,10 @@ def to_config_dict(config: Config) -> ml_collections.ConfigDict:
 def from_config_dict(config: Fields) -> Config:
     """ConfigDict (or nested dict, or JSON) -> checked dataclasses.
 
+    Missing fields take their defaults.
+
     Raises:
-      ConfigError: unknown or missing field, wrong type, or a value that a
+      ConfigError: unknown field, wrong type, or a value that a
         check refuses; the message names the field.
     """
     return _build(Config, config, "")

@@ -102,15 +102,35 @@ class ModelConfig:
             f"model.resnet.stem_stride={r.stem_stride!r}: choose 2 or 4",
         )
         require(
-            e.dim % e.num_heads == 0,
+            e.dim > 0 and e.dim % 4 == 0,
+            f"model.encoder.dim={e.dim!r}: take a multiple of 4",
+        )
+        require(
+            e.num_heads > 0 and e.dim % e.num_heads == 0,
             f"model.encoder.num_heads={e.num_heads!r}: it must divide "
             f"model.encoder.dim={e.dim}",
         )
-        require(e.dim % 4 == 0, f"model.encoder.dim={e.dim!r}: take a multiple of 4")
         require(
-            d.transformer_dim % 4 == 0 and d.transformer_dim % d.head_dim == 0,
+            d.dim > 0 and d.dim % 2 == 0,
+            f"model.decoder.dim={d.dim!r}: take a multiple of 2",
+        )
+        require(
+            d.in_strides >= 1, f"model.decoder.in_strides={d.in_strides!r}: take >= 1"
+        )
+        require(
+            d.transformer_dim > 0 and d.transformer_dim % 4 == 0,
+            f"model.decoder.transformer_dim={d.transformer_dim!r}: "
+            "take a multiple of 4",
+        )
+        require(
+            d.head_dim > 0 and d.transformer_dim % d.head_dim == 0,
             f"model.decoder.head_dim={d.head_dim!r}: it must divide "
             f"model.decoder.transformer_dim={d.transformer_dim}",
+        )
+        require(
+            len(d.channel_multipliers) >= 1,
+            f"model.decoder.channel_multipliers={d.channel_multipliers!r}: "
+            "take one number per level, at least one",
         )
         require(
             len(d.channel_multipliers) == len(d.num_res_blocks),

@@ -1,8 +1,6 @@
 """The only training loop: build, restore, step, log, evaluate, save."""
 
-import dataclasses
 import functools
-import json
 import math
 import sys
 import time
@@ -15,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pix2seq_d import config as config_lib
-from pix2seq_d.config import Config, ConfigError
+from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.evaluation.runner import Evaluation, Report
 from pix2seq_d.inference.predictor import Predictor, eval_settings
@@ -25,30 +22,11 @@ from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import optimizer as optimizers
 from pix2seq_d.training import state as states
+from pix2seq_d.training import workdir as workdirs
 from pix2seq_d.training.checkpoint import CheckpointStore
 from pix2seq_d.training.state import TrainState
 from pix2seq_d.training.step import train_step
 from pix2seq_d.training.writer import Writer, make_writers
-
-CONFIG_FILE = "config.json"
-
-# Fields in which a resumed training may differ from the one that began.
-FREE_FIELDS = (
-    "train.checkpoint_every",
-    "train.keep",
-    "train.log_every",
-    "train.eval_every",
-    "train.eval_images",
-    "train.tensorboard",
-    "evaluation.",
-    "diffusion.num_steps",
-    "diffusion.time_difference",
-    "diffusion.sampler",
-    "diffusion.sample_schedule.",
-    "data.source.root",
-    "data.source.eval_split",
-    "data.source.eval_images",
-)
 
 
 class NonFiniteLoss(RuntimeError):
@@ -76,7 +54,7 @@ def train(config: Config, workdir: Path) -> TrainState:
     sources.check_labels(labels, eval_source.label_space)
     config = sources.with_label_space(config, labels)
     workdir = workdir.resolve()
-    claim_workdir(workdir, config)
+    workdirs.claim(workdir, config)
 
     mesh = meshes.make_mesh()
     meshes.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
@@ -187,9 +165,9 @@ def run(
             seconds = time.monotonic() - window_start
             if not all(math.isfinite(v) for v in means.values()):
                 raise NonFiniteLoss(
-                    f"steps {step - len(window) + 1} to {step}: {means}; the last "
-                    "checkpoint is kept; lower optimizer.peak_lr or raise "
-                    "optimizer.warmup_steps and start again in a new workdir"
+                    f"step {step}: {means}; the last checkpoint is kept; lower "
+                    "optimizer.peak_lr or raise optimizer.warmup_steps, and start "
+                    "again in a new workdir"
                 )
             means["learning_rate"] = float(rate(step - 1))
             means["images_per_second"] = (
@@ -211,38 +189,6 @@ def run(
         if not window:
             window_start = time.monotonic()
     return state
-
-
-def claim_workdir(workdir: Path, config: Config) -> None:
-    """Writes the config into the workdir, or checks the one that is there.
-
-    Raises:
-      ConfigError: the workdir holds a training of another config.
-    """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--workdir={workdir} cannot be made: {error}") from error
-    path = workdir / CONFIG_FILE
-    if path.exists():
-        try:
-            text = json.loads(path.read_text(encoding="utf-8"))
-            before = config_lib.flatten(config_lib.from_config_dict(text))
-        except ValueError as error:
-            raise ConfigError(
-                f"{path} cannot be read ({error}); take another --workdir"
-            ) from error
-        for field, value in config_lib.flatten(config).items():
-            if value != before[field] and not field.startswith(FREE_FIELDS):
-                raise ConfigError(
-                    f"{workdir} holds a training with {field}={before[field]!r}, not "
-                    f"{value!r}; take another --workdir or the same config"
-                )
-    part = path.with_name(path.name + ".part")
-    part.write_text(
-        json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8"
-    )
-    part.replace(path)
 
 
 def restore_or_init(

@@ -34,6 +34,10 @@ def shapes_argv(micro, workdir, *, steps=4):
     ]
 
 
+def checkpoints_of(workdir):
+    return sorted(path.name for path in (workdir / "checkpoints").iterdir())
+
+
 def metrics_of(workdir):
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
@@ -197,3 +201,15 @@ def test_predict_goes_on_past_a_broken_image(trained, tmp_path, photos, capsys):
     assert broken.name in error and "1 of 10" in error
     found = json.loads((tmp_path / "out" / "panoptic.json").read_text())
     assert len(found["annotations"]) == NUM_VAL - 1
+
+
+def test_a_loss_that_is_no_number_stops_before_it_is_saved(tmp_path, micro, capsys):
+    argv = [
+        *shapes_argv(micro, tmp_path / "work"),
+        "--config.optimizer.peak_lr=1e30",
+        "--config.optimizer.warmup_steps=0",
+    ]
+    assert app.run(train.main, "train", argv) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "optimizer.peak_lr" in error and "step 2" in error
+    assert checkpoints_of(tmp_path / "work") == []

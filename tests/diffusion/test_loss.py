@@ -43,7 +43,7 @@ def test_ids_beyond_the_last_weigh_nothing():
     np.testing.assert_allclose(weights, [[[2, 0], [0, 2]]], atol=1e-6)
 
 
-@pytest.mark.parametrize(("groups", "bits"), [(2, 3), (1, 4), (8, 1), (2, 8)])
+@pytest.mark.parametrize(("groups", "bits"), [(8, 1), (2, 8)])
 def test_uniform_logits_cost_the_log_of_the_codes(groups, bits):
     labels = jax.random.randint(jax.random.key(0), (2, 4, 4, groups), 0, 2**bits)
     x0 = analog_bits.encode(labels, bits)

@@ -1,5 +1,7 @@
 """Samplers: step lists and goldens of spec 11, and runs with known denoisers."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,7 +141,12 @@ def test_the_time_difference_changes_only_the_target(x_init):
 def test_ddpm_is_reproducible_by_its_key(method, x_init):
     def run(seed):
         return sampler.sample(
-            halfway, x_init, num_steps=4, method=method, key=jax.random.key(seed)
+            halfway,
+            x_init,
+            num_steps=4,
+            time_difference=0.0,
+            method=method,
+            key=jax.random.key(seed),
         )
 
     first = run(0)
@@ -154,22 +161,37 @@ def test_ddim_draws_nothing(x_init):
     np.testing.assert_array_equal(run(None), run(jax.random.key(1)))
 
 
-def test_ddpm_draws_new_noise_at_every_step(x0, x_init):
-    # With x0 known, the noise of a step is what it adds to the mean.
+def test_ddpm_draws_new_noise_at_every_step(x_init):
     seen = []
 
     def denoise(xt, gamma):
-        jax.debug.callback(seen.append, xt, ordered=True)
-        return x0
+        jax.debug.callback(
+            lambda x, g: seen.append((np.asarray(x), float(g))),
+            xt,
+            gamma[0],
+            ordered=True,
+        )
+        return jnp.zeros_like(xt)
 
-    made = sampler.sample(
-        denoise, x_init, num_steps=3, method="ddpm", key=jax.random.key(0)
+    sampler.sample(
+        denoise,
+        x_init,
+        num_steps=3,
+        time_difference=0.0,
+        method="ddpm",
+        key=jax.random.key(0),
     )
-    jax.block_until_ready(made)
     jax.effects_barrier()
-    assert len(seen) == 3
-    second, third = (np.asarray(xt - x0).ravel() for xt in seen[1:])
-    assert abs(np.corrcoef(second, third)[0, 1]) < 0.8
+    noises = []
+    for (xt, gamma), (x_next, gamma_next) in itertools.pairwise(seen):
+        # With x0 = 0 the mean is sqrt(alpha) (1 - gamma') / (1 - gamma) xt.
+        alpha = gamma / gamma_next
+        mean = np.sqrt(alpha) * (1 - gamma_next) / (1 - gamma) * xt
+        noises.append(((x_next - mean) / np.sqrt(1 - alpha)).ravel())
+    assert len(noises) == 2
+    for noise in noises:
+        assert noise.std() == pytest.approx(1, abs=0.2)
+    assert abs(np.corrcoef(noises)[0, 1]) < 0.3
 
 
 def test_states_are_the_estimates_of_all_steps(x_init):

@@ -1,0 +1,63 @@
+"""A workdir belongs to one training; what may change is listed."""
+
+import dataclasses
+import json
+
+import pytest
+
+from pix2seq_d import config as config_lib
+from pix2seq_d.config import Config, ConfigError
+from pix2seq_d.training.workdir import FREE_FIELDS, claim
+
+
+def changed(config, group, **fields):
+    part = dataclasses.replace(getattr(config, group), **fields)
+    return dataclasses.replace(config, **{group: part})
+
+
+def test_the_config_is_written_and_reads_back(tmp_path):
+    config = changed(Config(), "train", num_steps=7)
+    claim(tmp_path / "new" / "work", config)
+    text = json.loads((tmp_path / "new" / "work" / "config.json").read_text())
+    assert config_lib.from_config_dict(text) == config
+
+
+def test_free_fields_may_change_and_are_remembered(tmp_path):
+    claim(tmp_path, Config())
+    config = changed(Config(), "train", log_every=3, keep=9)
+    config = changed(config, "diffusion", num_steps=4)
+    config = changed(config, "evaluation", min_area=1)
+    claim(tmp_path, config)
+    text = json.loads((tmp_path / "config.json").read_text())
+    assert config_lib.from_config_dict(text) == config
+
+
+@pytest.mark.parametrize(
+    ("group", "field", "value"),
+    [
+        ("optimizer", "peak_lr", 0.5),
+        ("train", "num_steps", 8),
+        ("train", "seed", 1),
+        ("model", "bit_scale", 1.0),
+        ("diffusion", "loss_weight_power", 0.0),
+        ("data", "flip", 0.0),
+    ],
+)
+def test_other_fields_may_not_change(tmp_path, group, field, value):
+    claim(tmp_path, Config())
+    with pytest.raises(ConfigError, match=f"{group}.{field}=.* not {value}"):
+        claim(tmp_path, changed(Config(), group, **{field: value}))
+    text = json.loads((tmp_path / "config.json").read_text())
+    assert config_lib.from_config_dict(text) == Config()
+
+
+def test_an_unreadable_config_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"config\.json cannot be read"):
+        claim(tmp_path, Config())
+
+
+def test_every_free_field_exists():
+    fields = config_lib.flatten(Config())
+    for free in FREE_FIELDS:
+        assert any(field.startswith(free) for field in fields), free
