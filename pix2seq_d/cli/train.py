@@ -29,7 +29,11 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "config", "workdir")
-    config = config_lib.from_config_dict(values.config)
+    fields = values.config
+    if fields.data.source.root:
+        # So that the workdir can be evaluated from any folder.
+        fields.data.source.root = str(Path(fields.data.source.root).resolve())
+    config = config_lib.from_config_dict(fields)
 
     # After the flags: a typo should not wait for JAX.
     from pix2seq_d.training import loop

@@ -19,8 +19,7 @@ from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training.state import TrainState
-
-FOLDER = "checkpoints"  # of a workdir
+from pix2seq_d.training.workdir import CHECKPOINTS
 
 
 class CheckpointError(ValueError):
@@ -40,7 +39,7 @@ class CheckpointStore:
     def __init__(self, workdir: str | os.PathLike[str], *, keep: int) -> None:
         _quiet_orbax()
         # Orbax accepts a relative path and fails only when it finishes saving.
-        self.directory = Path(workdir).resolve() / FOLDER
+        self.directory = Path(workdir).resolve() / CHECKPOINTS
         self._manager = ocp.CheckpointManager(
             self.directory,
             options=ocp.CheckpointManagerOptions(
@@ -176,7 +175,7 @@ def _find(path: Path, step: int | None) -> tuple[Path, int]:
         raise CheckpointError(f"{path}: no such folder; give a workdir of launch.train")
     if path.name.isdigit() and (path / "config").is_dir():
         return path.parent, int(path.name) if step is None else step
-    directory = path / FOLDER if (path / FOLDER).is_dir() else path
+    directory = path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path
     steps = sorted(
         int(child.name)
         for child in directory.iterdir()

@@ -53,11 +53,13 @@ def train(config: Config, workdir: Path) -> TrainState:
     labels = source.label_space
     sources.check_labels(labels, eval_source.label_space)
     config = sources.with_label_space(config, labels)
+    mesh = meshes.make_mesh()
+    for group in ("train", "evaluation"):
+        batch_size = getattr(config, group).batch_size
+        meshes.check_batch_size(batch_size, mesh, field=f"{group}.batch_size")
     workdir = workdir.resolve()
     workdirs.claim(workdir, config)
 
-    mesh = meshes.make_mesh()
-    meshes.check_batch_size(config.train.batch_size, mesh, field="train.batch_size")
     model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
     optimizer = optimizers.make(config.optimizer, num_steps=config.train.num_steps)
     everywhere = meshes.replicated(mesh)

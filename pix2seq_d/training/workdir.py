@@ -8,6 +8,7 @@ from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config, ConfigError
 
 CONFIG_FILE = "config.json"
+CHECKPOINTS = "checkpoints"
 
 # Fields in which a resumed training may differ from the one that began.
 FREE_FIELDS = (
@@ -31,6 +32,8 @@ FREE_FIELDS = (
 def claim(workdir: Path, config: Config) -> None:
     """Writes the config into the workdir, or checks the one that is there.
 
+    Without a checkpoint there is nothing to lose, and any config may begin.
+
     Raises:
       ConfigError: the workdir holds a training of another config.
     """
@@ -39,7 +42,7 @@ def claim(workdir: Path, config: Config) -> None:
     except OSError as error:
         raise ConfigError(f"--workdir={workdir} cannot be made: {error}") from error
     path = workdir / CONFIG_FILE
-    if path.exists():
+    if path.exists() and any((workdir / CHECKPOINTS).glob("[0-9]*")):
         try:
             text = json.loads(path.read_text(encoding="utf-8"))
             before = config_lib.flatten(config_lib.from_config_dict(text))

@@ -42,7 +42,7 @@ class JsonLinesWriter:
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
-                    if json.loads(line)["step"] <= resume_step:
+                    if json.loads(line)["step"] <= resume_step and resume_step:
                         kept.append(line)
                 except (ValueError, KeyError, TypeError):
                     continue  # a line cut off when the process was killed

@@ -15,6 +15,12 @@ def changed(config, group, **fields):
     return dataclasses.replace(config, **{group: part})
 
 
+def claimed(workdir, config=None):
+    """A workdir that has a checkpoint of this config."""
+    claim(workdir, config or Config())
+    (workdir / "checkpoints" / "10").mkdir(parents=True)
+
+
 def test_the_config_is_written_and_reads_back(tmp_path):
     config = changed(Config(), "train", num_steps=7)
     claim(tmp_path / "new" / "work", config)
@@ -23,7 +29,7 @@ def test_the_config_is_written_and_reads_back(tmp_path):
 
 
 def test_free_fields_may_change_and_are_remembered(tmp_path):
-    claim(tmp_path, Config())
+    claimed(tmp_path)
     config = changed(Config(), "train", log_every=3, keep=9)
     config = changed(config, "diffusion", num_steps=4)
     config = changed(config, "evaluation", min_area=1)
@@ -44,14 +50,23 @@ def test_free_fields_may_change_and_are_remembered(tmp_path):
     ],
 )
 def test_other_fields_may_not_change(tmp_path, group, field, value):
-    claim(tmp_path, Config())
+    claimed(tmp_path)
     with pytest.raises(ConfigError, match=f"{group}.{field}=.* not {value}"):
         claim(tmp_path, changed(Config(), group, **{field: value}))
     text = json.loads((tmp_path / "config.json").read_text())
     assert config_lib.from_config_dict(text) == Config()
 
 
+def test_without_a_checkpoint_any_config_may_begin(tmp_path):
+    claim(tmp_path, Config())
+    config = changed(Config(), "optimizer", peak_lr=0.5)
+    claim(tmp_path, config)
+    text = json.loads((tmp_path / "config.json").read_text())
+    assert config_lib.from_config_dict(text) == config
+
+
 def test_an_unreadable_config_is_named(tmp_path):
+    claimed(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match=r"config\.json cannot be read"):
         claim(tmp_path, Config())

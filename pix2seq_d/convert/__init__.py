@@ -1,0 +1,1 @@
+"""Weights of other projects -> variables of this one's model."""

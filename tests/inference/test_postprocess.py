@@ -1,0 +1,134 @@
+"""Votes, small segments and stuff, on maps small enough to check by eye."""
+
+import numpy as np
+import pytest
+
+from pix2seq_d.inference import postprocess
+from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.panoptic import Segment
+
+# Semantic 1 sky and 2 road are stuff, 3 door is a thing.
+SPACE = LabelSpace(
+    (
+        Category(id=70, name="sky", is_thing=False, color=(0, 0, 255)),
+        Category(id=20, name="road", is_thing=False, color=(90, 90, 90)),
+        Category(id=30, name="door", is_thing=True, color=(255, 0, 0)),
+    )
+)
+
+
+def labels_of(semantic, instance):
+    return np.stack([np.array(semantic), np.array(instance)], -1)
+
+
+def vote(semantic, instance, *, min_area=0):
+    labels = labels_of(semantic, instance)
+    return postprocess.majority_vote(labels, num_classes=4, min_area=min_area)
+
+
+def test_every_instance_takes_its_most_frequent_class():
+    made = vote([[3, 3, 1, 1], [3, 2, 1, 3]], [[1, 1, 2, 2], [1, 1, 2, 2]])
+    assert made.dtype == np.int32
+    np.testing.assert_array_equal(made[..., 0], [[3, 3, 1, 1], [3, 3, 1, 1]])
+    np.testing.assert_array_equal(made[..., 1], [[1, 1, 2, 2], [1, 1, 2, 2]])
+
+
+def test_ties_go_to_the_lowest_class():
+    made = vote([[3, 1, 3, 1]], [[5, 5, 5, 5]])
+    np.testing.assert_array_equal(made[..., 0], [[1, 1, 1, 1]])
+    # Void counts as a class, the lowest.
+    assert not vote([[3, 0]], [[5, 5]]).any()
+
+
+def test_an_instance_that_is_mostly_void_becomes_void():
+    made = vote([[0, 0, 3, 2]], [[4, 4, 4, 1]])
+    np.testing.assert_array_equal(made, labels_of([[0, 0, 0, 2]], [[0, 0, 0, 1]]))
+
+
+@pytest.mark.parametrize(("min_area", "kept"), [(2, True), (3, True), (4, False)])
+def test_segments_below_the_smallest_area_become_void(min_area, kept):
+    semantic = [[3, 3, 3, 1, 1, 1, 1, 1]]
+    instance = [[1, 1, 1, 2, 2, 2, 2, 2]]
+    made = vote(semantic, instance, min_area=min_area)
+    assert (made[0, :3] == [3, 1]).all() == kept
+    assert (made[0, :3] == 0).all() != kept
+    np.testing.assert_array_equal(made[0, 3:], [[1, 2]] * 5)
+
+
+def test_the_area_is_of_the_instance_not_of_its_class():
+    # Three pixels, two of them of the winning class.
+    made = vote([[3, 3, 1]], [[1, 1, 1]], min_area=3)
+    np.testing.assert_array_equal(made[..., 0], [[3, 3, 3]])
+
+
+def test_all_segments_of_a_stuff_class_become_one():
+    semantic = [[1, 1, 1, 2, 3, 3, 0, 1]]
+    instance = [[4, 2, 9, 5, 6, 7, 0, 0]]
+    made = postprocess.merge_stuff(
+        labels_of(semantic, instance), is_thing=SPACE.is_thing
+    )
+    np.testing.assert_array_equal(made[..., 0], semantic)
+    # Sky takes its smallest id; the things, and id 0, keep theirs.
+    np.testing.assert_array_equal(made[..., 1], [[2, 2, 2, 5, 6, 7, 0, 0]])
+
+
+def test_things_alone_are_left_as_they_are():
+    labels = labels_of([[3, 3, 0]], [[2, 1, 0]])
+    made = postprocess.merge_stuff(labels, is_thing=SPACE.is_thing)
+    np.testing.assert_array_equal(made, labels)
+
+
+def test_stuff_without_ids_gets_one_per_class():
+    semantic = [[1, 2, 1, 3, 3, 0, 2]]
+    instance = [[0, 0, 0, 2, 0, 0, 4]]
+    made = postprocess.number_stuff(
+        labels_of(semantic, instance), is_thing=SPACE.is_thing, max_instances=10
+    )
+    np.testing.assert_array_equal(made[..., 0], semantic)
+    np.testing.assert_array_equal(made[..., 1], [[11, 12, 11, 2, 0, 0, 4]])
+
+
+def to_panoptic(semantic, instance, **options):
+    options = {"min_area": 0, **options}
+    made = postprocess.to_panoptic(labels_of(semantic, instance), SPACE, **options)
+    return made.ids.tolist(), set(made.segments)
+
+
+SEMANTIC = [[1, 1, 1, 3, 3, 2, 3]]
+INSTANCE = [[1, 2, 2, 3, 3, 0, 0]]
+
+
+def test_pixels_without_instance_are_void():
+    ids, segments = to_panoptic(SEMANTIC, INSTANCE)
+    assert ids[0][5:] == [0, 0]
+    assert segments == {Segment(1, 70), Segment(2, 30)}
+    assert ids == [[1, 1, 1, 2, 2, 0, 0]]
+
+
+def test_merging_can_be_turned_off():
+    ids, segments = to_panoptic(SEMANTIC, INSTANCE, merge=False)
+    assert ids == [[1, 2, 2, 3, 3, 0, 0]]
+    assert segments == {Segment(1, 70), Segment(2, 70), Segment(3, 30)}
+
+
+def test_small_segments_go_before_stuff_is_merged():
+    ids, segments = to_panoptic(SEMANTIC, INSTANCE, min_area=2)
+    assert ids == [[0, 1, 1, 2, 2, 0, 0]]
+    assert segments == {Segment(1, 70), Segment(2, 30)}
+
+
+def test_a_model_without_stuff_ids_keeps_its_stuff():
+    semantic = [[1, 1, 2, 3, 3, 3, 0]]
+    instance = [[0, 0, 0, 1, 2, 0, 0]]
+    ids, segments = to_panoptic(semantic, instance, stuff_ids=False)
+    by_id = {s.id: s.category_id for s in segments}
+    assert [by_id.get(i, 0) for i in ids[0]] == [70, 70, 20, 30, 30, 0, 0]
+    assert len(segments) == 4
+    # With ids of its own, such stuff would be void.
+    assert to_panoptic(semantic, instance)[0] == [[0, 0, 0, 1, 2, 0, 0]]
+
+
+def test_an_empty_map_has_no_segments():
+    ids, segments = to_panoptic([[0, 0]], [[0, 0]], min_area=40)
+    assert ids == [[0, 0]]
+    assert not segments

@@ -1,0 +1,38 @@
+"""The device mesh: batches are split over it, the state is everywhere."""
+
+import jax
+import numpy as np
+import pytest
+
+from pix2seq_d.sharding import mesh as meshes
+
+
+def test_the_mesh_takes_all_devices_or_those_given():
+    assert meshes.make_mesh().size == len(jax.devices()) == 8
+    mesh = meshes.make_mesh(jax.devices()[:2])
+    assert mesh.axis_names == ("data",)
+    assert list(mesh.devices) == jax.devices()[:2]
+
+
+def test_batches_are_split_and_come_back_in_order():
+    mesh = meshes.make_mesh(jax.devices()[::-1])
+    batch = {"x": np.arange(32).reshape(16, 2), "y": np.arange(16) ** 2}
+    placed = meshes.put_batch(batch, mesh)
+    assert set(placed) == {"x", "y"}
+    for name, value in batch.items():
+        shards = placed[name].addressable_shards
+        assert {shard.data.shape for shard in shards} == {(2, *value.shape[1:])}
+        np.testing.assert_array_equal(meshes.local_rows(placed[name]), value)
+
+
+def test_the_state_is_on_every_device():
+    mesh = meshes.make_mesh()
+    placed = jax.device_put(np.arange(8), meshes.replicated(mesh))
+    assert [s.data.shape for s in placed.addressable_shards] == [(8,)] * 8
+
+
+def test_uneven_batches_are_refused():
+    mesh = meshes.make_mesh()
+    meshes.check_batch_size(16, mesh, field="train.batch_size")
+    with pytest.raises(ValueError, match=r"train\.batch_size=12 .* multiple of 8"):
+        meshes.check_batch_size(12, mesh, field="train.batch_size")
