@@ -37,7 +37,7 @@ def get_config(variant: str = "small") -> ml_collections.ConfigDict:
 
 
 def _tiny(config: ml_collections.ConfigDict) -> None:
-    """1.3 M parameters, 128 px: to see that one's data works, on two CPU cores."""
+    """1.7 M parameters, 128 px: to see that one's data works, on two CPU cores."""
     config.model.update(
         image_size=(128, 128), mask_size=(64, 64), max_instances=128, bits_per_channel=7
     )
@@ -66,7 +66,7 @@ def _tiny(config: ml_collections.ConfigDict) -> None:
 
 
 def _small(config: ml_collections.ConfigDict) -> None:
-    """16 M parameters, 256 px: one GPU."""
+    """15 M parameters, 256 px: one GPU."""
     config.model.update(image_size=(256, 256), mask_size=(128, 128))
     config.model.resnet.width = 0.5
     config.model.encoder.update(num_layers=4, dim=256, mlp_dim=1024, num_heads=8)

@@ -175,7 +175,8 @@ def _decoder_attention(kind: str, memory: str) -> tuple[Rule, ...]:
 
 DECODER = (
     _linear(r"time(\d)", r"time_emb/dense_\1", _BASE, _BASE),
-    _linear("input", "conv_in", "model.num_cond_frames or model.pyramid.dim", _BASE),
+    # Of a conditional model the pyramid has told a wrong model.pyramid.dim before.
+    _linear("input", "conv_in", "model.num_cond_frames", _BASE),
     _norm("input_norm", "group_norm_in", _BASE),
     *_unit("down", "dn_units"),
     _linear(r"down(\d+)_resample", r"dn_units/\1/conv_dn", _WIDTH, _WIDTH),

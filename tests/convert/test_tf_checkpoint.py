@@ -57,7 +57,8 @@ def official(variables, suffix=""):
             for path, array in jax.tree_util.tree_leaves_with_path(tree):
                 ours = jax.tree_util.keystr(path, simple=True, separator="/")
                 (theirs,) = (r for rule in rules if (r := rule.rename(ours)))
-                assert (key := f"model/{name}{suffix}/{theirs}") not in arrays
+                key = f"model/{name}{suffix}/{theirs}"
+                assert key not in arrays
                 arrays[key] = array
     return arrays
 
@@ -241,7 +242,7 @@ def replaced(part, **fields):
                 "decoder", channel_multipliers=(1, 2, 2), num_res_blocks=(1, 2, 1)
             ),
             "model.decoder.channel_multipliers",
-            ["dn_units/1/conv_dn"],
+            ["has no", "dn_units/2"],
         ),
         (
             replaced("decoder", num_res_blocks=(1, 1)),
