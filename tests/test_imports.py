@@ -24,6 +24,7 @@ CORE = [
     "pix2seq_d.data.arrays",
     "pix2seq_d.data.sources",
     "pix2seq_d.data.evaluation",
+    "pix2seq_d.convert.tf_checkpoint",
     "pix2seq_d.visualize.sheet",
     "pix2seq_d.cli.train",
     "pix2seq_d.cli.evaluate",

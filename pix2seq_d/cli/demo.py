@@ -7,6 +7,7 @@ a folder of pictures, then prints what was reached and which pictures to look at
 Run again, it goes on where it stopped.
 """
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> None:
     picture = workdir / "demo.png"
     Image.fromarray(denoising_sheet(trained, source)).save(picture)
     training_curves(workdir / JSON_LINES, workdir / "curves.png")
-    print(f"\n{summary(workdir)}\n")
+    print(f"\n{summary(workdir, trained.step)}\n")
     print(f"look at   {picture}  (image, truth, denoising, prediction)")
     print(f"          {workdir / 'evaluation' / str(trained.step) / 'examples.png'}")
     print(f"          {masks / 'overlay'}")
@@ -134,20 +135,22 @@ def denoising_sheet(trained: Trained, source: Source) -> np.ndarray:
     return contact_sheet(rows, labels, state_captions=captions, panel_size=256)
 
 
-def summary(workdir: Path) -> str:
+def summary(workdir: Path, step: int) -> str:
     """PQ of the untrained model, the trained one and the oracle, side by side."""
-    scored = [r for r in read_metrics(workdir / JSON_LINES) if "eval/pq" in r]
-    first, last = scored[0], scored[-1]
-    lines = [f"{'':22s}{'PQ':>6s}{'things':>9s}{'stuff':>8s}"]
-    for name, record in (
-        (f"untrained (step {first['step']})", first),
-        (f"trained (step {last['step']})", last),
-    ):
-        pq, things, stuff = (
-            100 * record[f"eval/{key}"] for key in ("pq", "things_pq", "stuff_pq")
-        )
-        lines.append(f"{name:22s}{pq:6.1f}{things:9.1f}{stuff:8.1f}")
-    lines.append(f"{'oracle (mask size)':22s}{100 * last['eval/oracle_pq']:6.1f}")
+    untrained = next(r for r in read_metrics(workdir / JSON_LINES) if r["step"] == 0)
+    path = workdir / "evaluation" / str(step) / "metrics.json"
+    trained = json.loads(path.read_text(encoding="utf-8"))
+    keys = ("eval/pq", "eval/things_pq", "eval/stuff_pq")
+    groups = ("All", "Things", "Stuff")
+    rows = {
+        "untrained": [untrained[key] for key in keys],
+        f"trained, {step} steps": [trained[group]["pq"] for group in groups],
+        "oracle": [trained["oracle"][group]["pq"] for group in groups],
+    }
+    lines = [f"{'PQ, percent':22s}{'all':>6s}{'things':>9s}{'stuff':>8s}"]
+    for name, values in rows.items():
+        every, things, stuff = (100 * value for value in values)
+        lines.append(f"{name:22s}{every:6.1f}{things:9.1f}{stuff:8.1f}")
     return "\n".join(lines)
 
 
