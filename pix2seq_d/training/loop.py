@@ -84,7 +84,9 @@ def train(config: Config, workdir: Path) -> TrainState:
     with ExitStack() as stack:
         store = stack.enter_context(CheckpointStore(workdir, keep=config.train.keep))
         first_step = store.latest_step() or 0
-        state = restore_or_init(store, init, seed_key, everywhere)
+        # Threefry would be compiled once for every parameter: three times as long.
+        init_key = jax.random.key(config.train.seed, impl="unsafe_rbg")
+        state = restore_or_init(store, init, init_key, everywhere)
         if first_step >= config.train.num_steps:
             _say(f"{workdir} is trained to step {first_step} already; nothing to do")
             return state
