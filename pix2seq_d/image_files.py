@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 # What PIL's decoders raise on damaged files; truncation is an OSError.
 _DECODE_ERRORS = (
@@ -38,19 +38,21 @@ def open_image(path: Path) -> Image.Image:
     return image
 
 
-def read_rgb(path: Path) -> np.ndarray:
+def read_rgb(path: Path, *, upright: bool = False) -> np.ndarray:
     """Image file -> uint8 [H, W, 3] RGB, pixels as stored.
 
-    EXIF orientation is ignored: label maps are painted on the stored pixel grid
-    (COCO's are), and turning the image alone would tear the two apart. Grayscale
-    is repeated, alpha dropped, CMYK and palettes converted; 16-bit gray is scaled
-    to 8 bits.
+    EXIF orientation is ignored unless `upright` is set: label maps are painted on
+    the stored pixel grid (COCO's are), and turning the image alone would tear the
+    two apart. For images without labels set it. Grayscale is repeated, alpha
+    dropped, CMYK and palettes converted; 16-bit gray is scaled to 8 bits.
 
     Raises:
       FileNotFoundError: no such file.
       ValueError: the file is damaged or its pixels are floating-point or 32-bit.
     """
     image = open_image(path)
+    if upright:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:

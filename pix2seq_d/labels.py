@@ -37,8 +37,8 @@ class LabelSpace:
         if len(set(ids)) != len(ids):
             twice = sorted({i for i in ids if ids.count(i) > 1})
             raise ValueError(f"category ids given twice: {twice}")
-        if min(ids) < 1:
-            raise ValueError(f"category ids must be positive, found {min(ids)}")
+        if min(ids) < 0:
+            raise ValueError(f"category ids must not be negative, found {min(ids)}")
 
     @property
     def num_classes(self) -> int:
@@ -96,7 +96,11 @@ class LabelSpace:
             for field in ("id", "name", "isthing"):
                 if field not in entry:
                     raise ValueError(f"categories[{k}] has no field {field!r}")
-            color = entry.get("color", palette[k])
+            if entry["isthing"] not in (0, 1):
+                raise ValueError(
+                    f"categories[{k}] has isthing {entry['isthing']!r}; give 0 or 1"
+                )
+            color = palette[k] if entry.get("color") is None else entry["color"]
             if (
                 not isinstance(color, Sequence)
                 or len(color) != 3

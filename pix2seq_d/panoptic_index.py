@@ -117,7 +117,7 @@ def read_index(
         if "segments_info" not in entry:
             raise ValueError(
                 f"{where} has no field 'segments_info'; this is no COCO panoptic JSON "
-                "(convert instance or semantic labels with launch.doctor)"
+                "(instance or semantic labels have to be converted first)"
             )
         if image_id in rows:
             raise ValueError(

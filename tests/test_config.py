@@ -2,12 +2,19 @@
 
 import dataclasses
 import json
+import re
 
 import ml_collections
 import pytest
 
 from pix2seq_d import config as config_lib
-from pix2seq_d.config import Config, ConfigError, from_config_dict, to_config_dict
+from pix2seq_d.config import (
+    Config,
+    ConfigError,
+    DataConfig,
+    from_config_dict,
+    to_config_dict,
+)
 
 
 def nested(path, value):
@@ -203,3 +210,43 @@ def test_derived_numbers_of_the_representation():
     groups = dataclasses.replace(model, softmax_groups=16)
     assert groups.num_codes == 2
     assert model.resnet.blocks == (3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("evaluation.batch_size", 0),
+        ("evaluation.min_area", -5),
+        ("evaluation.seed", -1),
+        ("optimizer.peak_lr", -1.0),
+        ("optimizer.clip_norm", 0.0),
+        ("optimizer.ema_decay", 2.0),
+        ("optimizer.warmup_steps", -5),
+        ("optimizer.b2", 1.0),
+        ("train.eval_every", -1),
+        ("train.eval_images", -3),
+        ("train.seed", -1),
+        ("data.flip", 3.0),
+        ("data.color_jitter", -1.0),
+        ("model.num_classes", -3),
+        ("model.num_cond_frames", -1),
+        ("model.encoder.num_layers", -1),
+        ("model.encoder.dropout", 1.5),
+        ("model.resnet.width", 0.0),
+        ("model.pyramid.dim", 0),
+        ("model.decoder.mlp_ratio", 0),
+        ("model.mask_size", (48, 48)),
+        ("diffusion.loss_weight_power", -2.0),
+        ("diffusion.noise_draws", 0),
+        ("diffusion.train_schedule.tau", 0.0),
+    ],
+)
+def test_values_out_of_range_are_named(field, value):
+    with pytest.raises(ConfigError, match=re.escape(f"{field}=")):
+        from_config_dict(nested(field, value))
+
+
+def test_the_memory_loader_refuses_what_it_cannot_do():
+    for field, value in (("scale_jitter", (1.0, 2.0)), ("color_jitter", 0.5)):
+        with pytest.raises(ConfigError, match=f"data.{field}=.*data.loader='tf'"):
+            DataConfig(loader="memory", **{field: value})

@@ -51,10 +51,20 @@ def test_bad_ids_are_named():
     door = {"id": 2, "name": "door", "isthing": 1}
     with pytest.raises(ValueError, match=r"given twice: \[2\]"):
         LabelSpace.from_json([door, door])
-    with pytest.raises(ValueError, match="positive, found 0"):
-        LabelSpace.from_json([door | {"id": 0}])
+    with pytest.raises(ValueError, match="negative, found -1"):
+        LabelSpace.from_json([door | {"id": -1}])
+    with pytest.raises(ValueError, match="isthing '0'"):
+        LabelSpace.from_json([door | {"isthing": "0"}])
     with pytest.raises(ValueError, match="at least one"):
         LabelSpace(())
+
+
+def test_category_id_0_is_a_category_and_a_null_colour_takes_the_palette():
+    entries = [{"id": 0, "name": "sky", "isthing": 0, "color": None}]
+    labels = LabelSpace.from_json(entries)
+    assert labels.semantic_of == {0: 1}
+    without = LabelSpace.from_json([{"id": 0, "name": "sky", "isthing": 0}])
+    assert labels == without
 
 
 @pytest.mark.parametrize("color", [[1, 2], [0, 0, 256], [-1, 0, 0], "red", 5])

@@ -36,7 +36,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        main(list(argv))
+        main(_joined(argv))
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted", file=sys.stderr)
         return 130
@@ -83,6 +83,9 @@ def parse(values: flags.FlagValues, argv: Sequence[str], doc: str) -> bool:
         if "Traceback" in text:  # ml_collections: what the config file raised
             raise UsageError(f"--config: {text.rpartition('Error: ')[2]}") from error
         raise UsageError(f"{text}; --help lists the flags") from error
+    except Exception as error:  # whatever the user's config file does wrong
+        kind = type(error).__name__
+        raise UsageError(f"--config: {kind}: {_one_line(error)}") from error
     if len(rest) > 1:
         raise UsageError(f"unexpected argument {rest[1]!r}; --help lists the flags")
     return True
@@ -176,6 +179,19 @@ def _config_path(name: str) -> str:
     )
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--config.a.b 3` -> `--config.a.b=3`; absl joins all other flags itself."""
+    joined: list[str] = []
+    for argument in argv:
+        before = joined[-1] if joined else ""
+        is_open = before.startswith("--config") and "=" not in before
+        if is_open and not argument.startswith("--"):
+            joined[-1] = f"{before}={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def _help(values: flags.FlagValues) -> str:
     lines = []
     for name in sorted(values):
@@ -191,5 +207,5 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
         text = str(error.args[0])
     if "RESOURCE_EXHAUSTED" in text:
-        return "the device is out of memory; lower train.batch_size or the image size"
+        return "the device is out of memory; lower the batch size or the image size"
     return " ".join(text.split()) or type(error).__name__

@@ -52,6 +52,8 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, [a for a in argv if a not in overrides], __doc__):
         return
     workdir = Path(values.workdir)
+    if Path(values.config.partition(":")[0]).stem != "shapes":
+        raise app.UsageError("--config: the demo draws its own scenes; use shapes:...")
     photos, masks = workdir / "photos", workdir / "masks"
     _command(
         train.main,
@@ -59,8 +61,6 @@ def main(argv: list[str]) -> None:
         [f"--config={values.config}", f"--workdir={workdir}", *overrides],
     )
     trained = checkpoint.load(workdir)
-    if trained.config.data.source.name != "shapes":
-        raise app.UsageError("--config: the demo draws its own scenes; use shapes:...")
     _command(evaluate.main, "evaluate", [f"--workdir={workdir}"])
     config = trained.config
     source = sources.make_source(
@@ -157,7 +157,9 @@ def summary(workdir: Path, step: int) -> str:
 def _command(
     command: Callable[[list[str]], None], name: str, argv: Sequence[str]
 ) -> None:
+    sys.stdout.flush()
     print(
         f"\n$ python -m launch.{name} {shlex.join(argv)}", file=sys.stderr, flush=True
     )
     command(list(argv))
+    sys.stdout.flush()

@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
     config = app.override(trained.config, overrides, allowed=OVERRIDES)
     output = values.output
     if output is None:
-        output = Path(values.workdir) / "evaluation" / str(trained.step)
+        output = trained.workdir / "evaluation" / str(trained.step)
     evaluate(
         dataclasses.replace(trained, config=config),
         Path(output),

@@ -125,7 +125,7 @@ def predict(
     def read() -> Iterator[tuple[int, np.ndarray]]:
         for index, path in enumerate(paths):
             try:
-                images[index] = read_rgb(path)
+                images[index] = read_rgb(path, upright=True)
             except (OSError, ValueError) as error:
                 failed.append(str(error))
                 continue

@@ -8,6 +8,7 @@ python -m launch.train --config=configs/custom.py:tiny --workdir=work/mine \
 import sys
 from pathlib import Path
 
+import ml_collections
 from absl import flags
 
 from pix2seq_d import config as config_lib
@@ -30,6 +31,11 @@ def main(argv: list[str]) -> None:
         return
     app.require(values, "config", "workdir")
     fields = values.config
+    if not isinstance(fields, ml_collections.ConfigDict):
+        raise app.UsageError(
+            "--config: get_config does not return a ConfigDict; begin with "
+            "pix2seq_d.config.default()"
+        )
     if fields.data.source.root:
         # So that the workdir can be evaluated from any folder.
         fields.data.source.root = str(Path(fields.data.source.root).resolve())

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from pix2seq_d.config.errors import require
+from pix2seq_d.config.errors import require, require_range
 
+INF = float("inf")
 RESNET_BLOCKS = {14: (1, 1, 1), 26: (2, 2, 2), 50: (3, 4, 6), 101: (3, 4, 23)}
 PREDICTIONS = ("x_softmax_xent", "x_sigmoid_xent", "x", "eps")
 CONDITIONING = ("concat", "cross_attention")
@@ -137,6 +138,15 @@ class ModelConfig:
             f"model.decoder.num_res_blocks={d.num_res_blocks!r}: one number "
             "per entry of model.decoder.channel_multipliers",
         )
+        require_range("model", self, 0, INF, "num_classes", "num_cond_frames")
+        require_range("model.resnet", r, 0, INF, "width", open_low=True)
+        require_range("model.encoder", e, 0, INF, "num_layers")
+        require_range("model.encoder", e, 1, INF, "mlp_dim")
+        require_range("model.encoder", e, 0, 0.99, "dropout", "drop_path")
+        require_range("model.pyramid", self.pyramid, 1, INF, "dim")
+        require_range("model.decoder", d, 0, INF, "transformer_layers")
+        require_range("model.decoder", d, 1, INF, "mlp_ratio")
+        require_range("model.decoder", d, 0, 0.99, "dropout")
         require(
             self.prediction in PREDICTIONS,
             f"model.prediction={self.prediction!r}: choose one of {PREDICTIONS}",
@@ -167,6 +177,19 @@ class ModelConfig:
             all(s > 0 and s % stride == 0 for s in self.image_size),
             f"model.image_size={self.image_size!r}: both sides must be "
             f"multiples of {stride}, the encoder's stride",
+        )
+        # The pyramid's last block brings the largest map that is not above mask
+        # size to it by one integer factor.
+        maps = [
+            tuple(side // (r.stem_stride * k) for side in self.image_size)
+            for k in (1, 2, 4)
+        ]
+        top = next((m for m in maps if m[0] <= self.mask_size[0]), maps[-1])
+        factor = self.mask_size[0] // top[0]
+        require(
+            self.mask_size == (factor * top[0], factor * top[1]),
+            f"model.mask_size={self.mask_size!r}: both sides must be the same integer "
+            f"multiple of a feature map's: {', '.join(map(str, maps))}",
         )
         step = d.in_strides * 2 ** (len(d.channel_multipliers) - 1)
         require(

@@ -2,9 +2,10 @@
 
 import dataclasses
 
-from pix2seq_d.config.errors import require
+from pix2seq_d.config.errors import require, require_range
 from pix2seq_d.config.model import ModelConfig
 
+INF = float("inf")
 SOURCES = ("shapes", "coco_panoptic", "arrays")
 LOADERS = ("memory", "tf")
 DTYPES = ("float32", "bfloat16")
@@ -41,21 +42,19 @@ class DiffusionConfig:
                 schedule.name in SCHEDULES,
                 f"diffusion.{name}.name={schedule.name!r}: choose one of {SCHEDULES}",
             )
+            require(
+                schedule.tau > 0, f"diffusion.{name}.tau={schedule.tau!r}: take it > 0"
+            )
+            require(
+                schedule.start is None or schedule.start != schedule.end,
+                f"diffusion.{name}.end={schedule.end!r}: take it different from start",
+            )
         require(
             self.sampler in SAMPLERS,
             f"diffusion.sampler={self.sampler!r}: choose one of {SAMPLERS}",
         )
-        require(
-            self.num_steps >= 1, f"diffusion.num_steps={self.num_steps!r}: take >= 1"
-        )
-        require(
-            self.time_difference >= 0,
-            f"diffusion.time_difference={self.time_difference!r}: take >= 0",
-        )
-        require(
-            self.noise_draws >= 1,
-            f"diffusion.noise_draws={self.noise_draws!r}: take >= 1",
-        )
+        require_range("diffusion", self, 1, INF, "num_steps", "noise_draws")
+        require_range("diffusion", self, 0, INF, "time_difference", "loss_weight_power")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +71,13 @@ class OptimizerConfig:
     clip_norm: float = 1.0  # global gradient norm
     ema_decay: float = 0.999  # of weights and batch-norm statistics
 
+    def __post_init__(self) -> None:
+        require_range("optimizer", self, 0, INF, "peak_lr", "weight_decay")
+        require_range("optimizer", self, 0, INF, "warmup_steps", "end_lr_factor")
+        require_range("optimizer", self, 0, INF, "clip_norm", "eps", open_low=True)
+        require_range("optimizer", self, 0, 1, "ema_decay")
+        require_range("optimizer", self, 0, 0.999999, "b1", "b2")
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -85,6 +91,7 @@ class TrainConfig:
     keep: int = 3  # checkpoints kept
     log_every: int = 50  # steps between metric lines
     eval_every: int = 0  # steps; 0: evaluate at the end only
+    eval_at_start: bool = False  # evaluate the untrained model too
     eval_images: int = 0  # images of an evaluation while training; 0: all
     tensorboard: bool = True  # write event files where TensorFlow is installed
 
@@ -92,15 +99,9 @@ class TrainConfig:
         require(
             self.dtype in DTYPES, f"train.dtype={self.dtype!r}: choose one of {DTYPES}"
         )
-        for field in (
-            "batch_size",
-            "num_steps",
-            "checkpoint_every",
-            "keep",
-            "log_every",
-        ):
-            value = getattr(self, field)
-            require(value >= 1, f"train.{field}={value!r}: take >= 1")
+        require_range("train", self, 1, INF, "batch_size", "num_steps", "keep")
+        require_range("train", self, 1, INF, "checkpoint_every", "log_every")
+        require_range("train", self, 0, INF, "eval_every", "eval_images", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +112,10 @@ class EvaluationConfig:
     min_area: int = 40  # px at original size; smaller segments become void
     merge_stuff: bool = True  # one segment per stuff class (spec 6.1, last line)
     seed: int = 0  # of the sampler's noise
+
+    def __post_init__(self) -> None:
+        require_range("evaluation", self, 1, INF, "batch_size")
+        require_range("evaluation", self, 0, INF, "min_area", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +152,7 @@ class DataConfig:
             self.loader in LOADERS,
             f"data.loader={self.loader!r}: choose one of {LOADERS}",
         )
+        require_range("data", self, 0, 1, "flip", "color_jitter")
         low, high = self.scale_jitter
         require(
             0 < low <= high,
@@ -157,12 +163,12 @@ class DataConfig:
         require(
             not memory or self.scale_jitter == (1.0, 1.0),
             f"data.scale_jitter={self.scale_jitter!r}: data.loader='memory' "
-            "has none; use 'tf'",
+            "has none; set it to (1.0,1.0), or take data.loader='tf'",
         )
         require(
             not memory or self.color_jitter == 0,
             f"data.color_jitter={self.color_jitter!r}: data.loader='memory' "
-            "has none; use 'tf'",
+            "has none; set it to 0, or take data.loader='tf'",
         )
 
 

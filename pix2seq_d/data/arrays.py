@@ -88,11 +88,20 @@ class Arrays:
                 f"{self._path}: annotations[{index}] is not a COCO panoptic entry "
                 f"({type(error).__name__}: {error})"
             ) from None
+        ids = self._ids[index].astype(np.int32)
+        unknown = np.setdiff1d(ids, [0, *(s.id for s in segments)])
+        categories = {s.category_id for s in segments}
+        if unknown.size or not categories <= self.label_space.semantic_of.keys():
+            raise ValueError(
+                f"{self._path}: annotations[{index}] does not describe ids "
+                f"{unknown.tolist()} of the map, or names a category that is not in "
+                "categories; each id needs an entry with a known category_id"
+            )
         return Example(
             image_id=entry.get("image_id", index),
             file_name=entry.get("file_name", f"{index:06d}.png"),
             image=self._images[index],
-            panoptic=PanopticMap(self._ids[index].astype(np.int32), segments),
+            panoptic=PanopticMap(ids, segments),
         )
 
     def _wrong(self, key: str, want: str, have: np.ndarray) -> ValueError:

@@ -136,7 +136,7 @@ def _no_split(root: Path, split: str) -> str:
         )
     return (
         f"{root}: no panoptic_{split}.json here or in annotations/, nor of any other "
-        "split; give a folder in COCO panoptic layout (launch.doctor converts others)"
+        "split; give a folder in COCO panoptic layout"
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib.util
 from collections.abc import Generator
 from pathlib import Path
 
@@ -100,6 +101,12 @@ def train_batches(
 
         batches = in_memory.train_batches
     else:
+        if importlib.util.find_spec("tensorflow") is None:
+            raise ConfigError(
+                "config field data.loader='tf' needs TensorFlow; install "
+                "tensorflow-cpu, or take data.loader='memory' (README, \"Without "
+                'TensorFlow")'
+            )
         from pix2seq_d.data import pipeline
 
         batches = functools.partial(

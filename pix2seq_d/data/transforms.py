@@ -8,12 +8,12 @@ Every random choice comes from a `seed`, int32 [2]. Source: spec 5.3.
 import os
 from collections.abc import Callable, Sequence
 
+from pix2seq_d.data.evaluation import PAD_VALUE
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # announces itself otherwise
 
 import tensorflow as tf  # after the two lines above, which quieten its import
-
-PAD_VALUE = 0.3  # of images; spec 5.3, step 6
 
 Example = dict[str, tf.Tensor]
 

@@ -104,8 +104,9 @@ class Evaluation:
     def __iter__(self) -> Iterator[Scored]:
         """Yields every image as it is scored."""
         settings = self._settings
+        source = _Keeping(self._source)
         batches = eval_data.eval_batches(
-            self._source,
+            source,
             image_size=settings.image_size,
             mask_size=settings.mask_size,
             max_instances=settings.max_instances,
@@ -119,6 +120,7 @@ class Evaluation:
                 if index >= 0:
                     yield self._score(
                         index,
+                        source.kept.pop(index),
                         labels[row],
                         batch["labels"][row],
                         unpadded=batch["unpadded"][row].tolist(),
@@ -132,13 +134,13 @@ class Evaluation:
     def _score(
         self,
         index: int,
+        example: Example,
         predicted: np.ndarray,
         truth: np.ndarray,
         *,
         unpadded: Sequence[int],
         original: Sequence[int],
     ) -> Scored:
-        example = self._source[index]
         maps = [
             finish(
                 labels,
@@ -155,6 +157,22 @@ class Evaluation:
         return Scored(
             index, example, maps[0], counts.mean_pq(), oracle_counts.mean_pq()
         )
+
+
+class _Keeping:
+    """Keeps what the batches read until it is scored: nothing is decoded twice."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.label_space = source.label_space
+        self.kept: dict[int, Example] = {}
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Example:
+        self.kept[index] = self._source[index]
+        return self.kept[index]
 
 
 def finish(

@@ -191,8 +191,8 @@ class Pix2SeqD:
         params, stats = variables["params"], variables["batch_stats"]
         batch = images.shape[0]
         if not config.conditioning:
-            # Zeros of the shape the pyramid would give keep the decoder's input
-            # the same (spec 4.5).
+            # Zeros in place of the pyramid's output keep the decoder's input as wide
+            # as that of the conditional model (spec 4.5).
             fused = jnp.zeros((batch, *config.mask_size, config.pyramid.dim))
             return Features(jnp.zeros((batch, 0, config.encoder.dim)), fused), stats
         if images.dtype == jnp.uint8:

@@ -91,13 +91,21 @@ class CheckpointStore:
             found = self._manager.restore(step, args=ocp.args.Composite(**args))
         except Exception as error:
             raise CheckpointError(
-                f"{self.directory / str(step)} cannot be restored: {_one_line(error)}"
+                f"{self.directory / str(step)} cannot be restored: {_one_line(error)}; "
+                "delete that folder to go on from the checkpoint before"
             ) from error
         return TrainState(
             step=found["optimizer"]["step"],
             variables=found["variables"],
             ema=found["ema"],
             opt_state=found["optimizer"]["state"],
+        )
+
+    def labels(self, step: int) -> LabelSpace:
+        """The label space that a checkpoint was trained with."""
+        args = ocp.args.Composite(labels=ocp.args.JsonRestore())
+        return LabelSpace.from_json(
+            self._manager.restore(step, args=args)["labels"]["categories"]
         )
 
     def __enter__(self) -> "CheckpointStore":
@@ -116,12 +124,14 @@ class Trained:
       config: the training's config.
       labels: the label space.
       step: optimizer steps done.
+      workdir: the folder it was trained in.
     """
 
     variables: Any
     config: Config
     labels: LabelSpace
     step: int
+    workdir: Path
 
 
 def load(
@@ -163,9 +173,9 @@ def load(
     except Exception as error:
         raise CheckpointError(
             f"{folder} cannot be read as a checkpoint of this project: "
-            f"{_one_line(error)}"
+            f"{_one_line(error)}; give another checkpoint or copy it again"
         ) from error
-    return Trained(variables, config, labels, step)
+    return Trained(variables, config, labels, step, directory.parent)
 
 
 def _find(path: Path, step: int | None) -> tuple[Path, int]:
@@ -174,7 +184,7 @@ def _find(path: Path, step: int | None) -> tuple[Path, int]:
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such folder; give a workdir of launch.train")
     if path.name.isdigit() and (path / "config").is_dir():
-        return path.parent, int(path.name) if step is None else step
+        path, step = path.parent, int(path.name) if step is None else step
     directory = path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path
     steps = sorted(
         int(child.name)

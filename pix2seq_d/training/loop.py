@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pix2seq_d.config import Config
+from pix2seq_d.config import Config, ConfigError
 from pix2seq_d.data import sources
 from pix2seq_d.evaluation.runner import Evaluation, Report
 from pix2seq_d.inference.predictor import Predictor, eval_settings
@@ -53,6 +53,11 @@ def train(config: Config, workdir: Path) -> TrainState:
     labels = source.label_space
     sources.check_labels(labels, eval_source.label_space)
     config = sources.with_label_space(config, labels)
+    if config.model.num_cond_frames:
+        raise ConfigError(
+            f"config field model.num_cond_frames={config.model.num_cond_frames}: "
+            "training on clips is not built yet; set it to 0"
+        )
     mesh = meshes.make_mesh()
     for group in ("train", "evaluation"):
         batch_size = getattr(config, group).batch_size
@@ -85,8 +90,11 @@ def train(config: Config, workdir: Path) -> TrainState:
         store = stack.enter_context(CheckpointStore(workdir, keep=config.train.keep))
         first_step = store.latest_step() or 0
         # Threefry would be compiled once for every parameter: three times as long.
+        # The price: a seed may give other weights on another kind of device.
         init_key = jax.random.key(config.train.seed, impl="unsafe_rbg")
         state = restore_or_init(store, init, init_key, everywhere)
+        if first_step:
+            sources.check_labels(store.labels(first_step), labels)
         if first_step >= config.train.num_steps:
             _say(f"{workdir} is trained to step {first_step} already; nothing to do")
             return state
@@ -117,7 +125,7 @@ def train(config: Config, workdir: Path) -> TrainState:
         def save(state: TrainState) -> None:
             store.save(state, config=config, labels=labels)
 
-        if first_step == 0:
+        if first_step == 0 and config.train.eval_at_start:
             evaluate(state, 0)
         return run(
             state,

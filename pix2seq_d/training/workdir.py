@@ -17,6 +17,7 @@ FREE_FIELDS = (
     "train.log_every",
     "train.eval_every",
     "train.eval_images",
+    "train.eval_at_start",
     "train.tensorboard",
     "evaluation.",
     "diffusion.num_steps",

@@ -202,7 +202,45 @@ def test_predict_without_images(capsys, tmp_path):
         assert f"--input={tmp_path / given}" in line
 
 
-def test_evaluate_refuses_to_change_the_model(capsys, tmp_path):
-    argv = [f"--workdir={tmp_path}", "--config.model.bit_scale=1.0"]
-    line = refused(capsys, evaluate.main, argv)
-    assert "holds no checkpoint" in line or "model.bit_scale" in line
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def get_config(:", "SyntaxError"),
+        ("x = 1", "get_config"),
+        ("def get_config(): return 3", "ConfigDict"),
+        (
+            "from pix2seq_d import config\n"
+            "def get_config():\n"
+            "    c = config.default()\n"
+            "    c.model.dimm = 3\n"
+            "    return c",
+            "dimm",
+        ),
+    ],
+)
+def test_a_config_file_that_is_wrong(capsys, tmp_path, text, words):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    argv = [f"--config={path}", f"--workdir={tmp_path / 'work'}"]
+    line = refused(capsys, train.main, argv)
+    assert "--config" in line and words in line
+
+
+def test_a_flag_and_its_value_may_be_two_words(capsys, tmp_path):
+    argv = ["--config", "shapes:tiny", "--workdir", str(tmp_path / "work")]
+    line = refused(capsys, train.main, [*argv, "--config.train.batch_size", "0"])
+    assert "train.batch_size=0" in line
+
+
+def test_video_training_is_refused_until_it_is_built(capsys, tmp_path):
+    argv = ["--config=shapes:tiny", f"--workdir={tmp_path / 'work'}"]
+    line = refused(capsys, train.main, [*argv, "--config.model.num_cond_frames=2"])
+    assert "model.num_cond_frames=2" in line
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_demo_wants_shapes(capsys, tmp_path):
+    argv = ["--config=custom:tiny", f"--workdir={tmp_path / 'work'}"]
+    line = refused(capsys, demo.main, argv)
+    assert "shapes" in line
+    assert not (tmp_path / "work").exists()

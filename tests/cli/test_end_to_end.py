@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pix2seq_d.cli import app, evaluate, predict, train
+from pix2seq_d.data import arrays
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
 from pix2seq_d.data.shapes import Shapes
 from pix2seq_d.evaluation import pq
@@ -31,6 +32,7 @@ def shapes_argv(micro, workdir, *, steps=4):
         f"--config.train.checkpoint_every={min(steps, 2)}",
         f"--config.data.source.eval_images={NUM_VAL}",
         "--config.data.source.train_images=20",
+        "--config.train.eval_at_start=True",
     ]
 
 
@@ -150,6 +152,29 @@ def test_evaluate_scores_what_its_files_score(trained, tmp_path, photos):
         assert picture.size[0] > 200
 
 
+def test_evaluate_refuses_to_change_the_model(trained, capsys):
+    argv = [f"--workdir={trained}", "--config.model.bit_scale=1.0"]
+    assert app.run(evaluate.main, "evaluate", argv) == 1
+    assert "config.model.bit_scale: cannot be changed" in capsys.readouterr().err
+
+
+def test_online_weights_are_not_the_average(trained):
+    average = checkpoint.load(trained).variables["params"]
+    online = checkpoint.load(trained, weights="online").variables["params"]
+    pairs = zip(jax.tree.leaves(average), jax.tree.leaves(online), strict=True)
+    assert any((np.asarray(a) != np.asarray(b)).any() for a, b in pairs)
+
+
+def test_a_checkpoint_is_found_from_any_of_its_folders(trained):
+    folder = trained / "checkpoints"
+    for path in (trained, folder, folder / "4"):
+        loaded = checkpoint.load(path)
+        assert (loaded.step, loaded.workdir) == (4, trained.resolve())
+    assert checkpoint.load(folder / "4", step=2).step == 2
+    with pytest.raises(checkpoint.CheckpointError, match="it has 2, 4"):
+        checkpoint.load(folder / "4", step=3)
+
+
 def test_predictions_read_back_through_the_reader(trained, tmp_path, photos):
     output = tmp_path / "masks"
     images = photos / "images" / "val"
@@ -213,3 +238,44 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(tmp_path, micro, caps
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "optimizer.peak_lr" in error and "step 2" in error
     assert checkpoints_of(tmp_path / "work") == []
+
+
+def test_an_npz_trains_in_bfloat16_and_writes_tensorboard(tmp_path, micro):
+    for split, count in (("train", 16), ("val", NUM_VAL)):
+        source = Shapes(split, size=(32, 32), num_examples=count)
+        arrays.save(tmp_path / f"{split}.npz", source)
+    workdir = tmp_path / "work"
+    argv = [
+        "--config=custom:tiny",
+        f"--workdir={workdir}",
+        *micro,
+        "--config.data.source.name=arrays",
+        f"--config.data.source.root={tmp_path}",
+        "--config.data.loader=memory",
+        "--config.data.scale_jitter=(1.0,1.0)",
+        "--config.data.color_jitter=0.0",
+        "--config.train.dtype=bfloat16",
+        "--config.train.num_steps=4",
+        "--config.train.eval_every=2",
+        "--config.train.eval_images=3",
+        "--config.evaluation.merge_stuff=False",
+    ]
+    run(train.main, argv)
+    losses, evaluations = metrics_of(workdir)
+    assert all(np.isfinite(loss) for loss in losses.values())
+    assert [e["step"] for e in evaluations] == [2, 4]
+    assert len(list(workdir.glob("events.out.tfevents.*"))) == 1
+    params = checkpoint.load(workdir).variables["params"]
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float32")}
+
+
+def test_a_workdir_refuses_data_with_other_classes(trained, tmp_path, micro, capsys):
+    workdir = tmp_path / "work"
+    shutil.copytree(trained, workdir)
+    labels = workdir / "checkpoints" / "4" / "labels" / "metadata"
+    text = labels.read_text()
+    assert '"ring"' in text
+    labels.write_text(text.replace('"ring"', '"wheel"'))
+    assert app.run(train.main, "train", shapes_argv(micro, workdir)) == 1
+    error = capsys.readouterr().err
+    assert "'ring'" in error and "'wheel'" in error

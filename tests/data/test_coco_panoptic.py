@@ -122,7 +122,7 @@ def test_official_coco_sample(shared):
 
 def test_instance_json_is_recognised(shared):
     folder = shared / "data/coco_panoptic_sample/sample_data"
-    with pytest.raises(ValueError, match=r"no field 'segments_info'.*launch\.doctor"):
+    with pytest.raises(ValueError, match=r"no field 'segments_info'.*converted"):
         CocoPanoptic(
             folder / "input_images",
             folder / "panoptic_coco_detection_format.json",
@@ -137,7 +137,7 @@ def test_missing_root_split_and_folders_are_named(coco_folder, tmp_path):
     refused(FileNotFoundError, "none: no such folder", load, tmp_path / "none", "val")
     refused(FileNotFoundError, "no such folder", load, coco_folder.json_path, "val")
     (tmp_path / "bare").mkdir()
-    message = r"bare: no panoptic_val\.json here or in annotations/.*launch\.doctor"
+    message = r"bare: no panoptic_val\.json here or in annotations/.*COCO panoptic"
     refused(FileNotFoundError, message, load, tmp_path / "bare", "val")
     (root / "annotations").mkdir()
     (root / "annotations" / "panoptic_train2017.json").touch()
@@ -233,8 +233,8 @@ def test_missing_lists_are_named(coco_folder, field):
         (("categories", 1), {"id": 7}, r"category ids given twice: \[7\]; correct"),
         (
             ("categories", 1),
-            {"id": 0},
-            r"panoptic_val\.json: .* positive, found 0; correct",
+            {"id": -1},
+            r"panoptic_val\.json: .* negative, found -1; correct",
         ),
         (("categories", 1), {"color": [1]}, r"categories\[1\] has color \[1\]"),
     ],
