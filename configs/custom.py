@@ -41,6 +41,8 @@ def _tiny(config: ml_collections.ConfigDict) -> None:
     config.model.update(
         image_size=(128, 128), mask_size=(64, 64), max_instances=128, bits_per_channel=7
     )
+    # As in shapes.py:tiny: instances have few pixels in so small a mask.
+    config.model.bit_scale = 0.45
     config.model.resnet.update(depth=14, width=0.25)
     config.model.encoder.update(
         num_layers=2, dim=64, mlp_dim=256, num_heads=4, dropout=0.0, drop_path=0.0

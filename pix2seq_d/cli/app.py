@@ -57,6 +57,8 @@ def new_flags() -> flags.FlagValues:
 
 def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Adds `--config=FILE[:variant]` and `--config.field=value`."""
+    # ml_collections loads a config file into the module of the one before.
+    sys.modules.pop("config_config", None)
     config_flags.DEFINE_config_file(
         "config",
         None,

@@ -146,13 +146,14 @@ def draw_legend(
         _draw_swatch(canvas, entry, box)
         middle = y + row_height // 6 + round(0.575 * font_size)
         room = column - swatch - gap - detail_width
-        name = _shorten(entry.name, face, room)
+        name = shorten(entry.name, face, room)
         draw.text((x + swatch + gap, middle), name, INK, face, anchor="lm")
         draw.text((x + column, middle), entry.detail, GREY, face, anchor="rm")
     return np.asarray(canvas)
 
 
-def _shorten(name: str, face: ImageFont.FreeTypeFont, room: float) -> str:
+def shorten(name: str, face: ImageFont.FreeTypeFont, room: float) -> str:
+    """The text, cut with an ellipsis where it is wider than `room` pixels."""
     if face.getlength(name) <= room + 1:
         return name
     while name and face.getlength(name + "…") > room:

@@ -16,6 +16,7 @@ from pix2seq_d.visualize.legend import (
     draw_legend,
     font,
     legend_entries,
+    shorten,
 )
 from pix2seq_d.visualize.panels import check_image, panel, resize_photo
 
@@ -186,8 +187,9 @@ def _compose(
         for k, (drawn, text) in enumerate(zip(strip, texts, strict=True)):
             middle = _MARGIN + k * (column + gap) + column // 2
             canvas.paste(Image.fromarray(drawn), (middle - drawn.shape[1] // 2, y))
+            short = shorten(text, caption_font, column)
             draw.text(
-                (middle, y + height + _CAPTION), text, GREY, caption_font, anchor="mm"
+                (middle, y + height + _CAPTION), short, GREY, caption_font, anchor="mm"
             )
             if arrows and k:
                 x, centre = middle - column // 2 - gap // 2, y + height // 2

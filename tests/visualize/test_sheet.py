@@ -123,3 +123,9 @@ def test_bad_input_is_named():
         filmstrip(IMAGE, [TRUTH], ["a", "b"], SPACE)
     with pytest.raises(ValueError, match=r"32x16 but panoptic\.ids is 32x32"):
         filmstrip(IMAGE[:, :16], [TRUTH], ["a"], SPACE)
+
+
+def test_a_long_title_is_cut_and_does_not_run_off_the_sheet():
+    row = SheetRow(IMAGE, cars((4, 12)), cars((4, 12)), title="a" * 200)
+    sheet = contact_sheet([row], SPACE, panel_size=128)
+    assert (sheet[:, : MARGIN - 2] == sheet[0, 0]).all()
