@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 $(STAMP): setup.py pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 found; install one or \
 	pass PYTHON=/path/to/python"; exit 1; }
-	@echo "making $(VENV) with $(PYTHON) (once; downloads about 700 MB) ..."
+	@echo "making $(VENV) with $(PYTHON) (once; takes 2.5 GB of disk) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
