@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
         fields.data.source.root = str(Path(fields.data.source.root).resolve())
     config = config_lib.from_config_dict(fields)
 
-    # After the flags: a typo should not wait for JAX.
+    # After the flags: a typo should not wait for Flax and Orbax.
     from pix2seq_d.training import loop
 
     workdir = Path(values.workdir)

@@ -4,13 +4,13 @@ import dataclasses
 
 from pix2seq_d.config.errors import require, require_range
 from pix2seq_d.config.model import ModelConfig
+from pix2seq_d.diffusion import schedule as schedules
+from pix2seq_d.diffusion.sampler import METHODS
 
 INF = float("inf")
 SOURCES = ("shapes", "coco_panoptic", "arrays")
 LOADERS = ("memory", "tf")
 DTYPES = ("float32", "bfloat16")
-SAMPLERS = ("ddim", "ddpm", "ddpm_small")
-SCHEDULES = ("cosine", "sigmoid", "linear")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,10 @@ class ScheduleConfig:
     start: float | None = None  # None: the schedule's default
     end: float | None = None
     tau: float = 1.0
+
+    def make(self) -> schedules.Schedule:
+        """The gamma(t) that the fields name."""
+        return schedules.make(**dataclasses.asdict(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +43,9 @@ class DiffusionConfig:
         for name in ("train_schedule", "sample_schedule"):
             schedule = getattr(self, name)
             require(
-                schedule.name in SCHEDULES,
-                f"diffusion.{name}.name={schedule.name!r}: choose one of {SCHEDULES}",
+                schedule.name in schedules.NAMES,
+                f"diffusion.{name}.name={schedule.name!r}: "
+                f"choose one of {schedules.NAMES}",
             )
             require(
                 schedule.tau > 0, f"diffusion.{name}.tau={schedule.tau!r}: take it > 0"
@@ -50,8 +55,8 @@ class DiffusionConfig:
                 f"diffusion.{name}.end={schedule.end!r}: take it different from start",
             )
         require(
-            self.sampler in SAMPLERS,
-            f"diffusion.sampler={self.sampler!r}: choose one of {SAMPLERS}",
+            self.sampler in METHODS,
+            f"diffusion.sampler={self.sampler!r}: choose one of {METHODS}",
         )
         require_range("diffusion", self, 1, INF, "num_steps", "noise_draws")
         require_range("diffusion", self, 0, INF, "time_difference", "loss_weight_power")

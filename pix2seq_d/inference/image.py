@@ -1,6 +1,5 @@
 """Images -> (semantic, instance) maps at mask size: encode once, denoise, decode."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 
 from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, ModelConfig
-from pix2seq_d.diffusion import sampler, schedule
+from pix2seq_d.diffusion import sampler
 from pix2seq_d.models import Pix2SeqD
 
 
@@ -67,7 +66,7 @@ def predict(
         x_init,
         num_steps=diffusion.num_steps,
         time_difference=diffusion.time_difference,
-        schedule=schedule.make(**dataclasses.asdict(diffusion.sample_schedule)),
+        schedule=diffusion.sample_schedule.make(),
         method=diffusion.sampler,
         key=jax.random.fold_in(keys[0], 1),
         clip=config.bit_scale,

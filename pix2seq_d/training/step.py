@@ -1,6 +1,5 @@
 """The pure training step: noise masks, denoise them, step the weights (spec 2, 5)."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -8,18 +7,13 @@ import jax.numpy as jnp
 import optax
 
 from pix2seq_d import analog_bits
-from pix2seq_d.config import DiffusionConfig, ScheduleConfig
+from pix2seq_d.config import DiffusionConfig
 from pix2seq_d.diffusion import loss as losses
-from pix2seq_d.diffusion import process, schedule
+from pix2seq_d.diffusion import process
 from pix2seq_d.models import Denoised, Features, Pix2SeqD
 from pix2seq_d.training.state import TrainState, update_ema
 
 Batch = dict[str, Any]
-
-
-def make_schedule(config: ScheduleConfig) -> schedule.Schedule:
-    """The gamma(t) that a config names."""
-    return schedule.make(**dataclasses.asdict(config))
 
 
 def example_losses(
@@ -104,7 +98,7 @@ def batch_loss(
     x0 = analog_bits.encode(labels, config.bits_per_channel, config.bit_scale)
     t = jax.random.uniform(t_key, x0.shape[:1])
     eps = jax.random.normal(eps_key, x0.shape)
-    gamma = make_schedule(diffusion.train_schedule)(t)
+    gamma = diffusion.train_schedule.make()(t)
     xt = process.q_sample(x0, eps, gamma=gamma)
     output = model.denoise(variables, xt, gamma, features, key=decoder_key)
     weights = losses.instance_weights(

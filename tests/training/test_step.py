@@ -261,4 +261,4 @@ def test_the_schedule_of_a_config():
     config = ScheduleConfig("sigmoid", start=-2.0, end=3.0, tau=0.7)
     t = jnp.linspace(0, 1, 5)
     expected = schedule.make("sigmoid", start=-2.0, end=3.0, tau=0.7)(t)
-    np.testing.assert_array_equal(steps.make_schedule(config)(t), expected)
+    np.testing.assert_array_equal(config.make()(t), expected)
