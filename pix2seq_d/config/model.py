@@ -6,7 +6,9 @@ from pix2seq_d.config.errors import require, require_range
 
 INF = float("inf")
 RESNET_BLOCKS = {14: (1, 1, 1), 26: (2, 2, 2), 50: (3, 4, 6), 101: (3, 4, 23)}
-PREDICTIONS = ("x_softmax_xent", "x_sigmoid_xent", "x", "eps")
+# `v` is known to the sampler only, it has no loss (spec 2.3).
+PREDICTIONS = ("x_softmax_xent", "x_sigmoid_xent", "x", "eps", "v")
+SELF_CONDITIONING = ("none", "x", "eps", "auto")
 CONDITIONING = ("concat", "cross_attention")
 
 
@@ -76,6 +78,8 @@ class ModelConfig:
     softmax_groups: int = 2  # groups of bits with a softmax each
     prediction: str = "x_softmax_xent"  # what the decoder predicts, and the loss
     conditioning: tuple[str, ...] = CONDITIONING  # any subset; () = unconditional
+    self_conditioning: str = "none"  # the decoder's own last estimate as input: x, eps
+    # or auto, which is eps for the prediction eps and x for all others (spec 2.7)
     resnet: ResNetConfig = ResNetConfig()
     encoder: EncoderConfig = EncoderConfig()
     pyramid: PyramidConfig = PyramidConfig()
@@ -90,6 +94,13 @@ class ModelConfig:
     def num_codes(self) -> int:
         """Codes of one softmax group."""
         return 2 ** (self.num_bits // self.softmax_groups)
+
+    @property
+    def self_cond_estimate(self) -> str:
+        """What the self-conditioning feeds back: none, x or eps (spec 2.7)."""
+        if self.self_conditioning == "auto":
+            return "eps" if self.prediction == "eps" else "x"
+        return self.self_conditioning
 
     def __post_init__(self) -> None:
         r, e, d = self.resnet, self.encoder, self.decoder
@@ -150,6 +161,11 @@ class ModelConfig:
         require(
             self.prediction in PREDICTIONS,
             f"model.prediction={self.prediction!r}: choose one of {PREDICTIONS}",
+        )
+        require(
+            self.self_conditioning in SELF_CONDITIONING,
+            f"model.self_conditioning={self.self_conditioning!r}: "
+            f"choose one of {SELF_CONDITIONING}",
         )
         require(
             set(self.conditioning) <= set(CONDITIONING),

@@ -1,6 +1,7 @@
 """DDIM and DDPM as one `lax.scan` over the steps (spec 3)."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +69,8 @@ def ddpm_step(
 
     mean = (xt - (1 - alpha) / sqrt(1 - gamma) eps) / sqrt(alpha); variance
     1 - alpha, or (1 - alpha) (1 - gamma') / (1 - gamma) with `small_variance`.
-    Noise is added at every step, the last included. Arrays as `ddim_step`.
+    Noise is added at every step, the last included. `key` is one key, or one per
+    example [B]; the other arrays are as those of `ddim_step`.
 
     Source: spec 3.1.
     """
@@ -80,7 +82,19 @@ def ddpm_step(
     variance = 1 - alpha
     if small_variance:
         variance *= (1 - gamma_next) / (1 - gamma)
-    return mean + jnp.sqrt(variance) * jax.random.normal(key, xt.shape, xt.dtype)
+    return mean + jnp.sqrt(variance) * _normal(key, xt)
+
+
+def _normal(key: jax.Array, like: jax.Array) -> jax.Array:
+    if key.ndim:
+        return jax.vmap(_normal)(key, like)
+    return jax.random.normal(key, like.shape, like.dtype)
+
+
+def _fold_in(key: jax.Array, step: jax.Array) -> jax.Array:
+    if key.ndim:
+        return jax.vmap(_fold_in, in_axes=(0, None))(key, step)
+    return jax.random.fold_in(key, step)
 
 
 def sample(
@@ -92,44 +106,50 @@ def sample(
     method: str = "ddim",
     key: jax.Array | None = None,
     clip: float | None = 0.1,
-    self_cond: bool = False,
+    self_cond: bool | Literal["x", "eps"] = False,
     return_states: bool = False,
 ) -> jax.Array | tuple[jax.Array, jax.Array]:
     """Denoises x_init in `num_steps` steps and returns the last x0 estimate.
 
     Args:
       denoise_fn: (xt [B, h, w, K], gamma [B]) -> x0 estimate [B, h, w, K];
-        with `self_cond` (xt, gamma, previous x0 estimate, zeros at first).
+        with `self_cond` (xt, gamma, previous estimate, zeros at first).
       x_init: [B, h, w, K] float32, standard normal.
       num_steps: number of calls of `denoise_fn`.
       time_difference: asymmetric time difference td (spec 3.2).
       schedule: gamma(t) of `schedule.make`.
       method: `ddim`, `ddpm` (variance 1 - alpha) or `ddpm_small`.
-      key: for the noise of the DDPM methods.
+      key: for the noise of the DDPM methods, one for all or one per example [B]:
+        then an example's noise does not depend on the others.
       clip: estimates are clipped to [-clip, clip]; None for no clipping.
-      self_cond: whether `denoise_fn` takes the previous estimate.
+      self_cond: whether `denoise_fn` takes the previous estimate: True or `x` for
+        the clipped x0, `eps` for the noise that belongs to it (spec 2.7).
       return_states: also return the estimate of every step.
     Returns:
       x0 [B, h, w, K], or (x0, states [num_steps, B, h, w, K]).
     Raises:
-      ValueError: unknown method, a DDPM method without key, bad step settings.
+      ValueError: unknown method or `self_cond`, a DDPM method without key, bad
+        step settings.
     Source: spec 3.
     """
     if method not in METHODS:
         raise ValueError(f"unknown sampler {method!r}; choose one of {METHODS}")
     if method != "ddim" and key is None:
         raise ValueError(f"sampler {method!r} draws noise: pass key=")
+    if self_cond not in (False, True, "x", "eps"):
+        raise ValueError(f"self_cond={self_cond!r}: choose False, True, 'x' or 'eps'")
     times = jnp.asarray(time_grid(num_steps, time_difference))
     batch = x_init.shape[:1]
-    keys = jax.random.split(jax.random.key(0) if key is None else key, num_steps)
+    key = jax.random.key(0) if key is None else key
+    keys = jax.vmap(lambda i: _fold_in(key, i))(jnp.arange(num_steps))
 
     def step(carry: tuple, inputs: tuple) -> tuple:
-        xt, x0_previous = carry
+        xt, _, previous = carry
         (t, t_next), step_key = inputs
         gamma = jnp.broadcast_to(schedule(t), batch)
         gamma_next = jnp.broadcast_to(schedule(t_next), batch)
         if self_cond:
-            x0 = denoise_fn(xt, gamma, x0_previous)
+            x0 = denoise_fn(xt, gamma, previous)
         else:
             x0 = denoise_fn(xt, gamma)
         if clip is not None:
@@ -145,9 +165,11 @@ def sample(
                 gamma_next=gamma_next,
                 small_variance=method == "ddpm_small",
             )
-        return (x_next, x0), (x0 if return_states else None)
+        estimate = x0
+        if self_cond == "eps":
+            estimate = process.eps_from_x0(xt, x0, gamma=gamma)
+        return (x_next, x0, estimate), (x0 if return_states else None)
 
-    (_, x0), states = jax.lax.scan(
-        step, (x_init, jnp.zeros_like(x_init)), (times, keys)
-    )
+    nothing = jnp.zeros_like(x_init)
+    (_, x0, _), states = jax.lax.scan(step, (x_init, nothing, nothing), (times, keys))
     return (x0, states) if return_states else x0

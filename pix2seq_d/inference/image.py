@@ -1,6 +1,6 @@
 """Images -> (semantic, instance) maps at mask size: encode once, denoise, decode."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,12 @@ from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, ModelConfig
 from pix2seq_d.diffusion import sampler
 from pix2seq_d.models import Pix2SeqD
+
+_SELF_COND: dict[str, Literal[False, "x", "eps"]] = {
+    "none": False,
+    "x": "x",
+    "eps": "eps",
+}
 
 
 def decode_labels(x0: jax.Array, config: ModelConfig) -> jax.Array:
@@ -40,8 +46,8 @@ def predict(
     Args:
       variables: {'params', 'batch_stats'}, as a rule the moving average.
       images: [B, H, W, 3] float32 in [0, 1], or uint8.
-      keys: [B] typed keys, one per image: with DDIM an image's mask does not
-        depend on the batch it is in. The DDPM samplers draw from the first.
+      keys: [B] typed keys, one per image, so that an image's mask does not
+        depend on the batch it is in.
       model: the model.
       diffusion: sampler settings.
       return_states: also return the decoded estimate of every step.
@@ -54,12 +60,15 @@ def predict(
     features = model.encode(variables, images)
     shape = (*config.mask_size, config.num_bits)
     # Folding apart keeps the first noise and the sampler's own draws independent.
-    x_init = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, 0), shape))(
-        keys
+    first_key, step_key = (
+        jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, n) for n in (0, 1)
     )
+    x_init = jax.vmap(lambda key: jax.random.normal(key, shape))(first_key)
 
-    def denoise(xt: jax.Array, gamma: jax.Array) -> jax.Array:
-        return model.denoise(variables, xt, gamma, features).x0
+    def denoise(
+        xt: jax.Array, gamma: jax.Array, estimate: jax.Array | None = None
+    ) -> jax.Array:
+        return model.denoise(variables, xt, gamma, features, x0_self_cond=estimate).x0
 
     sampled = sampler.sample(
         denoise,
@@ -68,8 +77,9 @@ def predict(
         time_difference=diffusion.time_difference,
         schedule=diffusion.sample_schedule.make(),
         method=diffusion.sampler,
-        key=jax.random.fold_in(keys[0], 1),
+        key=step_key,
         clip=config.bit_scale,
+        self_cond=_SELF_COND[config.self_cond_estimate],
         return_states=return_states,
     )
     if isinstance(sampled, tuple):  # with return_states

@@ -100,7 +100,7 @@ class Pix2SeqD:
         bits = jnp.zeros((1, *config.mask_size, config.num_bits))
         made = self.decoder.init(
             decoder_key,
-            self._decoder_input(bits, features, None),
+            self._decoder_input(bits, features),
             jnp.ones((1,)),
             self._memory(features),
             train=False,
@@ -151,18 +151,24 @@ class Pix2SeqD:
           features: of the images.
           cond_bits: [B, h, w, frames K] analog bits of past masks, oldest first;
             None for empty ones (all bits -bit_scale).
-          x0_self_cond: not supported yet.
+          x0_self_cond: [B, h, w, K] the sampler's last estimate, x0 or eps as
+            `config.self_cond_estimate` says; None for zeros, the first step's.
           key: for dropout in training; None for inference.
-        Source: spec 2.3, 2.4, 4.1.
+        Raises:
+          ValueError: an estimate for a model without self-conditioning.
+        Source: spec 2.3, 2.4, 2.7, 4.1.
         """
-        if x0_self_cond is not None:
-            raise NotImplementedError("self-conditioning is not built yet")
         config = self.config
+        if x0_self_cond is not None and config.self_conditioning == "none":
+            raise ValueError(
+                "x0_self_cond was given to a model with "
+                "model.self_conditioning='none'; leave it out"
+            )
         rngs = None if key is None else {"dropout": key}
         raw: jax.Array = _apply(
             self.decoder,
             {"params": variables["params"]["decoder"]},
-            self._decoder_input(xt, features, cond_bits),
+            self._decoder_input(xt, features, cond_bits, x0_self_cond),
             gamma,
             self._memory(features),
             train=key is not None,
@@ -180,6 +186,8 @@ class Pix2SeqD:
                 x0 = b * (2 * jax.nn.sigmoid(raw) - 1)
             case "eps":
                 x0 = process.x0_from_eps(xt, raw, gamma=gamma)
+            case "v":
+                x0 = process.x0_from_v(xt, raw, gamma=gamma)
             case _:
                 x0 = raw
         return Denoised(raw, None, x0)
@@ -215,14 +223,21 @@ class Pix2SeqD:
         return features, stats
 
     def _decoder_input(
-        self, xt: jax.Array, features: Features, cond_bits: jax.Array | None
+        self,
+        xt: jax.Array,
+        features: Features,
+        cond_bits: jax.Array | None = None,
+        x0_self_cond: jax.Array | None = None,
     ) -> jax.Array:
-        """[noisy mask, fused features, past masks] on channels (spec 4.1)."""
+        """[noisy mask, last estimate, fused features, past masks] (spec 2.7, 4.1)."""
         config = self.config
         fused = features.fused
         if "concat" not in config.conditioning:
             fused = jnp.zeros_like(fused)
-        parts = [xt, fused]
+        parts = [xt]
+        if config.self_conditioning != "none":
+            parts.append(jnp.zeros_like(xt) if x0_self_cond is None else x0_self_cond)
+        parts.append(fused)
         if config.num_cond_frames:
             shape = (*xt.shape[:-1], config.num_cond_frames * config.num_bits)
             if cond_bits is None:

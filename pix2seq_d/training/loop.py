@@ -53,11 +53,7 @@ def train(config: Config, workdir: Path) -> TrainState:
     labels = source.label_space
     sources.check_labels(labels, eval_source.label_space)
     config = sources.with_label_space(config, labels)
-    if config.model.num_cond_frames:
-        raise ConfigError(
-            f"config field model.num_cond_frames={config.model.num_cond_frames}: "
-            "training on clips is not built yet; set it to 0"
-        )
+    check_trainable(config)
     mesh = meshes.make_mesh()
     for group in ("train", "evaluation"):
         batch_size = getattr(config, group).batch_size
@@ -138,6 +134,32 @@ def train(config: Config, workdir: Path) -> TrainState:
             writers=writers,
             evaluate=evaluate,
             save=save,
+        )
+
+
+def check_trainable(config: Config) -> None:
+    """Refuses what can be sampled from but not trained.
+
+    Raises:
+      ConfigError: names the field.
+    """
+    model = config.model
+    if model.num_cond_frames:
+        raise ConfigError(
+            f"config field model.num_cond_frames={model.num_cond_frames}: "
+            "training on clips is not built yet; set it to 0"
+        )
+    if model.prediction == "v":
+        raise ConfigError(
+            "config field model.prediction='v': the panoptic loss does not know it, "
+            "only the sampler does (spec 2.3); choose another"
+        )
+    examples = config.train.batch_size * config.diffusion.noise_draws
+    if model.self_conditioning != "none" and examples < 2:
+        raise ConfigError(
+            f"config field model.self_conditioning={model.self_conditioning!r}: half "
+            "of a batch trains with an estimate, and this batch has one example; "
+            "raise train.batch_size or diffusion.noise_draws"
         )
 
 

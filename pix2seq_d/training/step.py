@@ -83,7 +83,7 @@ def batch_loss(
     Source: spec 2.1, 2.5, 2.6.
     """
     config = model.config
-    t_key, eps_key, encoder_key, decoder_key = jax.random.split(key, 4)
+    t_key, eps_key, encoder_key, decoder_key, estimate_key = jax.random.split(key, 5)
     variables = {"params": params, "batch_stats": batch_stats}
     features, batch_stats = model.encode_train(
         variables, batch["image"], key=encoder_key
@@ -100,7 +100,14 @@ def batch_loss(
     eps = jax.random.normal(eps_key, x0.shape)
     gamma = diffusion.train_schedule.make()(t)
     xt = process.q_sample(x0, eps, gamma=gamma)
-    output = model.denoise(variables, xt, gamma, features, key=decoder_key)
+    estimate = None
+    if config.self_conditioning != "none":
+        estimate = first_estimate(
+            variables, xt, gamma, features, model=model, key=estimate_key
+        )
+    output = model.denoise(
+        variables, xt, gamma, features, x0_self_cond=estimate, key=decoder_key
+    )
     weights = losses.instance_weights(
         labels[..., 1], config.max_instances, diffusion.loss_weight_power
     )
@@ -108,6 +115,49 @@ def batch_loss(
         output, x0=x0, eps=eps, weights=weights, prediction=config.prediction
     )
     return jnp.mean(per_example), batch_stats
+
+
+def first_estimate(
+    variables: Any,
+    xt: jax.Array,
+    gamma: jax.Array,
+    features: Features,
+    *,
+    model: Pix2SeqD,
+    key: jax.Array,
+) -> jax.Array:
+    """The estimate that self-conditioning feeds in while training.
+
+    The first half of the examples gets what one more decoder pass, itself without
+    an estimate, makes of them: x0 clipped to +-bit_scale, or the noise that belongs
+    to it, as in the sampler. The other half gets zeros, as in its first step.
+
+    Args:
+      variables: {'params', 'batch_stats'}; no gradient flows through the pass.
+      xt: [B, h, w, K] float32, noisy analog bits.
+      gamma: [B] float32, their level.
+      features: of the images.
+      model: with self-conditioning `x`, `eps` or `auto`.
+      key: for dropout.
+    Returns:
+      [B, h, w, K] float32, zeros from example B // 2 on.
+    Source: spec 2.7 (self_cond_rate 0.5).
+    """
+    config = model.config
+    half = xt.shape[0] // 2
+    frozen, xt_half, gamma_half, features = jax.lax.stop_gradient(
+        (
+            variables,
+            xt[:half],
+            gamma[:half],
+            jax.tree.map(lambda feature: feature[:half], features),
+        )
+    )
+    output = model.denoise(frozen, xt_half, gamma_half, features, key=key)
+    estimate = jnp.clip(output.x0, -config.bit_scale, config.bit_scale)
+    if config.self_cond_estimate == "eps":
+        estimate = process.eps_from_x0(xt_half, estimate, gamma=gamma_half)
+    return jnp.concatenate([estimate, jnp.zeros_like(xt[half:])])
 
 
 def train_step(

@@ -231,3 +231,44 @@ def test_bad_settings_are_refused(x_init):
         sampler.sample(halfway, x_init, method="euler")
     with pytest.raises(ValueError, match="'ddpm' draws noise: pass key="):
         sampler.sample(halfway, x_init, method="ddpm")
+
+
+def test_self_conditioning_can_pass_the_noise(x_init, x0):
+    seen = []
+
+    def denoise(xt, gamma, previous):
+        jax.debug.callback(
+            lambda *arrays: seen.append([np.asarray(a) for a in arrays]),
+            xt,
+            gamma,
+            previous,
+            ordered=True,
+        )
+        return 5 * x0  # clipped to x0
+
+    sampler.sample(
+        denoise, x_init, num_steps=3, time_difference=0.0, self_cond="eps", clip=0.1
+    )
+    jax.effects_barrier()
+    assert not seen[0][2].any()
+    for (xt, gamma, _), (_, _, passed) in itertools.pairwise(seen):
+        expected = process.eps_from_x0(xt, x0, gamma=jnp.asarray(gamma))
+        np.testing.assert_allclose(passed, expected, atol=1e-5)
+        assert np.abs(passed).max() > 1
+
+
+def test_an_example_with_its_own_key_does_not_depend_on_the_batch(x_init):
+    keys = jnp.stack([jax.random.key(3), jax.random.key(4)])
+
+    def run(x, keys):
+        return sampler.sample(halfway, x, num_steps=4, method="ddpm", key=keys)
+
+    both = run(x_init, keys)
+    np.testing.assert_allclose(run(x_init[1:], keys[1:])[0], both[1], atol=1e-6)
+    other = run(x_init, keys[::-1])
+    assert float(jnp.abs(other - both).max(axis=(1, 2, 3)).min()) > 1e-3
+
+
+def test_an_unknown_estimate_is_refused(x_init):
+    with pytest.raises(ValueError, match=r"self_cond='v': choose False, True, 'x'"):
+        sampler.sample(halfway, x_init, self_cond="v")

@@ -11,6 +11,7 @@ from tiny_model import TINY, quick_jit, random_batch, random_variables
 
 from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig
+from pix2seq_d.diffusion import process
 from pix2seq_d.inference import image
 from pix2seq_d.models import Pix2SeqD
 
@@ -100,6 +101,43 @@ def test_keys_set_the_noise(variables, images, pair):
 def test_the_image_matters(variables, images, pair):
     swapped = predict(variables, images[::-1], keys(1, 2), return_states=True)[0]
     assert share_equal(swapped, pair[0]) < 0.99
+
+
+def test_ddpm_noise_belongs_to_the_image(variables, images):
+    settings = dataclasses.replace(DIFFUSION, sampler="ddpm")
+    run = quick_jit(functools.partial(image.predict, model=MODEL, diffusion=settings))
+    both = run(variables, images, keys(1, 2))
+    alone = run(variables, images[1:], keys(2))
+    assert share_equal(alone[0], both[1]) > 0.999
+    assert share_equal(alone[0], both[0]) < 0.95
+
+
+@pytest.mark.parametrize("kind", ["x", "eps"])
+def test_self_conditioning_passes_the_last_estimate(kind, images):
+    config = dataclasses.replace(TINY, self_conditioning=kind)
+    model = Pix2SeqD(config)
+    variables = random_variables(model)
+    kernel = variables["params"]["decoder"]["input"]["kernel"]
+    # The estimate counts more, so that it shows in the labels.
+    variables["params"]["decoder"]["input"]["kernel"] = kernel.at[:, :, 6:12].mul(80)
+    settings = DiffusionConfig(num_steps=2, time_difference=0.0)
+    run = functools.partial(image.predict, model=model, diffusion=settings)
+    made = quick_jit(run)(variables, images, keys(1, 2))
+
+    # The two steps written out.
+    features = quick_jit(model.encode)(variables, images)
+    denoise = quick_jit(model.denoise)
+    gammas = [jnp.full(2, settings.sample_schedule.make()(t)) for t in (1.0, 0.5)]
+    first = [jax.random.fold_in(key, 0) for key in keys(1, 2)]
+    xt = jnp.stack([jax.random.normal(key, (16, 32, 6)) for key in first])
+    x0 = denoise(variables, xt, gammas[0], features).x0
+    eps = process.eps_from_x0(xt, x0, gamma=gammas[0])
+    xt = process.q_sample(x0, eps, gamma=gammas[1])
+    estimate = x0 if kind == "x" else eps
+    second = denoise(variables, xt, gammas[1], features, x0_self_cond=estimate).x0
+    assert share_equal(made, image.decode_labels(second, config)) > 0.999
+    without = denoise(variables, xt, gammas[1], features).x0
+    assert share_equal(made, image.decode_labels(without, config)) < 0.95
 
 
 def test_the_sampler_follows_its_settings(variables, images):

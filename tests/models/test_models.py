@@ -275,6 +275,52 @@ def test_past_masks_are_more_input_channels(features):
         np.testing.assert_array_equal(empty[1], full[1])
 
 
+def test_self_conditioning_adds_channels_after_the_noisy_mask(features):
+    config = dataclasses.replace(TINY, self_conditioning="x", num_cond_frames=1)
+    model = Pix2SeqD(config)
+    variables = random_variables(model)
+    decoder = variables["params"]["decoder"]
+    kernel = decoder["input"]["kernel"]
+    assert kernel.shape == (1, 1, 6 + 6 + 8 + 6, 8)
+    run = quick_jit(model.denoise)
+    xt, gamma = noisy_mask(2), jnp.full(2, 0.5)
+    plain = run(variables, xt, gamma, features).x0
+    nothing = run(variables, xt, gamma, features, x0_self_cond=jnp.zeros_like(xt)).x0
+    np.testing.assert_allclose(nothing, plain, atol=1e-6)
+    estimate = noisy_mask(2, seed=9)
+    made = run(variables, xt, gamma, features, x0_self_cond=estimate).x0
+    assert float(jnp.abs(made - plain).max()) > 1e-3
+    # With the rows of mask and estimate exchanged they trade places.
+    order = jnp.array([*range(6, 12), *range(6), *range(12, 26)])
+    turned = decoder | {"input": decoder["input"] | {"kernel": kernel[:, :, order]}}
+    turned = variables | {"params": variables["params"] | {"decoder": turned}}
+    swapped = run(turned, estimate, gamma, features, x0_self_cond=xt).x0
+    np.testing.assert_allclose(swapped, made, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prediction", "estimate"),
+    [
+        ("none", "x", "none"),
+        ("x", "eps", "x"),
+        ("eps", "x", "eps"),
+        ("auto", "eps", "eps"),
+        ("auto", "v", "x"),
+        ("auto", "x_softmax_xent", "x"),
+    ],
+)
+def test_auto_feeds_back_what_is_predicted(kind, prediction, estimate):
+    config = dataclasses.replace(TINY, self_conditioning=kind, prediction=prediction)
+    assert config.self_cond_estimate == estimate
+
+
+def test_an_estimate_without_self_conditioning_is_refused(variables, features):
+    with pytest.raises(ValueError, match=r"model\.self_conditioning='none'; leave it"):
+        MODEL.denoise(
+            variables, noisy_mask(2), jnp.ones(2), features, x0_self_cond=noisy_mask(2)
+        )
+
+
 def test_an_example_does_not_depend_on_its_batch(variables, images, features):
     alone = encode(variables, images[1:])
     np.testing.assert_allclose(alone.tokens[0], features.tokens[1], atol=1e-4)
@@ -384,7 +430,7 @@ def test_bfloat16_computes_but_does_not_store(variables, images, features, denoi
     assert {leaf.dtype for leaf in jax.tree.leaves(train)} == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize("prediction", ["x", "eps", "x_sigmoid_xent"])
+@pytest.mark.parametrize("prediction", ["x", "eps", "v", "x_sigmoid_xent"])
 def test_other_predictions_have_one_output_per_bit(prediction):
     config = with_decoder(TINY, channel_multipliers=(1,), num_res_blocks=(1,))
     model = Pix2SeqD(
@@ -406,6 +452,7 @@ def test_other_predictions_have_one_output_per_bit(prediction):
     expected = {
         "x": raw,
         "eps": process.x0_from_eps(xt, raw, gamma=gamma),
+        "v": process.x0_from_v(xt, raw, gamma=gamma),
         "x_sigmoid_xent": 0.1 * (2 / (1 + np.exp(-raw)) - 1),
     }
     np.testing.assert_allclose(made.x0, expected[prediction], atol=1e-5)

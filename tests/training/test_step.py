@@ -12,7 +12,7 @@ from tiny_model import TINY, quick_jit, random_batch, random_variables, with_dec
 
 from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, OptimizerConfig, ScheduleConfig
-from pix2seq_d.diffusion import schedule
+from pix2seq_d.diffusion import process, schedule
 from pix2seq_d.models import Denoised, Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import optimizer as optimizers
@@ -177,7 +177,9 @@ def test_eight_devices_take_the_step_of_one(variables, batch, first):
     )
     expected, expected_metrics = first
     assert_close(expected_metrics, metrics, share=1e-5)
-    assert_close(expected.opt_state[0], state.opt_state[0], share=1e-5)
+    # Float32 sums in another order: the worst leaf differs by 0.9e-5 of its largest
+    # value on one kind of CPU and by 1.03e-5 on another.
+    assert_close(expected.opt_state[0], state.opt_state[0], share=3e-5)
     statistics = state.variables["batch_stats"]
     assert_close(expected.variables["batch_stats"], statistics, share=1e-5)
     moved = jax.tree.map(
@@ -214,6 +216,57 @@ def test_two_noise_draws_use_each_example_twice(variables, batch, first):
     _, once = train_step(fresh(blind), batch, KEY)
     twice, _ = run(blind["params"], blind["batch_stats"], batch, key)
     assert float(twice) == pytest.approx(float(once["loss"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["x", "eps"])
+def test_self_conditioning_feeds_half_the_batch(kind, batch):
+    config = dataclasses.replace(
+        MODEL.config, conditioning=(), self_conditioning=kind, bit_scale=0.02
+    )
+    model = Pix2SeqD(config)
+    variables = random_variables(model)
+    features = model.encode(variables, batch["image"][:5])
+    xt = jax.random.normal(jax.random.key(1), (5, 16, 32, 6))
+    gamma = jnp.linspace(0.1, 0.9, 5)
+    made = quick_jit(functools.partial(steps.first_estimate, model=model))(
+        variables, xt, gamma, features, key=jax.random.key(2)
+    )
+    x0 = quick_jit(model.denoise)(variables, xt, gamma, features).x0
+    expected = jnp.clip(x0, -0.02, 0.02)
+    if kind == "eps":
+        expected = process.eps_from_x0(xt, expected, gamma=gamma)
+    np.testing.assert_allclose(made[:2], expected[:2], atol=1e-5)
+    assert float(jnp.abs(made[:2]).min()) > 0
+    assert not made[2:].any()
+
+
+def test_self_conditioning_learns_from_its_estimate_only():
+    config = dataclasses.replace(MODEL.config, conditioning=(), self_conditioning="x")
+    model = Pix2SeqD(config)
+    variables = random_variables(model)
+    few = {name: jnp.asarray(value) for name, value in random_batch(2).items()}
+
+    @quick_jit
+    def gradient(params):
+        loss = functools.partial(steps.batch_loss, model=model, diffusion=DIFFUSION)
+        return jax.grad(loss, has_aux=True)(params, {}, few, KEY)[0]
+
+    made = gradient(variables["params"])["decoder"]["input"]["kernel"]
+    assert made.shape == (1, 1, 6 + 6 + 8, 8)
+    assert float(jnp.abs(made[:, :, 6:12]).min()) > 0
+
+    # No gradient flows through the pass that makes the estimate.
+    features = model.encode(variables, few["image"])
+
+    def total(variables, xt):
+        return steps.first_estimate(
+            variables, xt, jnp.full(2, 0.5), features, model=model, key=KEY
+        ).sum()
+
+    through = quick_jit(jax.grad(total, argnums=(0, 1)))(
+        variables, jnp.ones((2, 16, 32, 6))
+    )
+    assert not any(leaf.any() for leaf in jax.tree.leaves(through))
 
 
 def test_a_fresh_state_averages_from_its_weights():
