@@ -12,6 +12,7 @@ from pix2seq_d.config import (
     Config,
     ConfigError,
     DataConfig,
+    flatten,
     from_config_dict,
     to_config_dict,
 )
@@ -128,7 +129,8 @@ def test_wrong_types_are_refused(path, value):
         ("model.decoder.in_strides", 0),
         ("model.decoder.channel_multipliers", ()),
         ("model.decoder.num_res_blocks", (1, 1)),
-        ("model.prediction", "v"),
+        ("model.prediction", "w"),
+        ("model.self_conditioning", "x0"),
         ("model.conditioning", ("cat",)),
         ("model.softmax_groups", 0),
         ("model.softmax_groups", 3),
@@ -250,3 +252,14 @@ def test_the_memory_loader_refuses_what_it_cannot_do():
     for field, value in (("scale_jitter", (1.0, 2.0)), ("color_jitter", 0.5)):
         with pytest.raises(ConfigError, match=f"data.{field}=.*data.loader='tf'"):
             DataConfig(loader="memory", **{field: value})
+
+
+def test_a_field_may_be_a_word_of_python():
+    config = from_config_dict({"init": {"from": "a", "encoder": "b"}})
+    assert (config.init.from_, config.init.encoder) == ("a", "b")
+    made = to_config_dict(config)
+    assert made.init["from"] == "a"
+    assert from_config_dict(made) == config
+    assert flatten(config)["init.from"] == "a"
+    with pytest.raises(ConfigError, match=r"'init\.from_'; init has from, encoder"):
+        from_config_dict({"init": {"from_": "a"}})

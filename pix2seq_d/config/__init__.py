@@ -5,7 +5,13 @@ library code only ever sees the dataclasses, which are hashable and so can be
 static arguments of jitted functions. Source tags are those of the spec.
 """
 
-from pix2seq_d.config.convert import default, flatten, from_config_dict, to_config_dict
+from pix2seq_d.config.convert import (
+    default,
+    flatten,
+    from_config_dict,
+    to_config_dict,
+    to_dict,
+)
 from pix2seq_d.config.errors import ConfigError
 from pix2seq_d.config.model import (
     DecoderConfig,
@@ -19,6 +25,7 @@ from pix2seq_d.config.training import (
     DataConfig,
     DiffusionConfig,
     EvaluationConfig,
+    InitConfig,
     OptimizerConfig,
     ScheduleConfig,
     SourceConfig,
@@ -33,6 +40,7 @@ __all__ = [
     "DiffusionConfig",
     "EncoderConfig",
     "EvaluationConfig",
+    "InitConfig",
     "ModelConfig",
     "OptimizerConfig",
     "PyramidConfig",
@@ -44,4 +52,5 @@ __all__ = [
     "flatten",
     "from_config_dict",
     "to_config_dict",
+    "to_dict",
 ]

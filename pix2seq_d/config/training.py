@@ -85,6 +85,16 @@ class OptimizerConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class InitConfig:
+    """Weights that a training starts from (spec 5.4); read at step 0 only."""
+
+    # `from` in config files: a workdir of this project, an official TensorFlow
+    # checkpoint, or an ImageNet ResNet (.npz, .safetensors); empty: fresh weights
+    from_: str = ""
+    encoder: str = ""  # the same kinds, for the image encoder only; goes before `from`
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """Length, batch and bookkeeping of a training."""
 
@@ -184,6 +194,7 @@ class Config:
     model: ModelConfig = ModelConfig()  # noqa: RUF009 - frozen, so safe to share
     diffusion: DiffusionConfig = DiffusionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    init: InitConfig = InitConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     data: DataConfig = DataConfig()

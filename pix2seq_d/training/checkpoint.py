@@ -62,7 +62,7 @@ class CheckpointStore:
                 variables=ocp.args.StandardSave(state.variables),
                 ema=ocp.args.StandardSave(state.ema),
                 optimizer=ocp.args.StandardSave(_optimizer_item(state)),
-                config=ocp.args.JsonSave(dataclasses.asdict(config)),
+                config=ocp.args.JsonSave(config_lib.to_dict(config)),
                 labels=ocp.args.JsonSave({"categories": labels.to_json()}),
             ),
         )
