@@ -75,10 +75,28 @@ class PanopticIndex:
 
     def label_space(self) -> LabelSpace:
         """The label space of `categories`; ValueError names the file."""
-        try:
-            return LabelSpace.from_json(self.categories)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.path}: {error}; correct categories") from error
+        return _label_space(self.categories, self.path)
+
+
+def read_label_space(path: Path | str) -> LabelSpace:
+    """Reads the categories of a COCO panoptic JSON, or a JSON that is their list.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: not JSON, or no list of categories.
+    """
+    path = Path(path)
+    content = _read_json(path)
+    if isinstance(content, dict):
+        content = _list(content, "categories", str(path))
+    return _label_space(content, path)
+
+
+def _label_space(categories: Any, path: Path) -> LabelSpace:
+    try:
+        return LabelSpace.from_json(categories)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}; correct categories") from error
 
 
 def read_index(
@@ -161,9 +179,19 @@ def read_index(
 
 
 def _read_lists(path: Path, required: Collection[str]) -> dict[str, list[Any]]:
+    content = _read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path}: holds a {type(content).__name__}, not an object with "
+            f"{', '.join(required)}; give a COCO panoptic JSON"
+        )
+    return {name: _list(content, name, str(path)) for name in required}
+
+
+def _read_json(path: Path) -> Any:
     try:
         # Some Windows tools put a byte order mark in front.
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; check the path") from None
     except OSError as error:
@@ -172,12 +200,6 @@ def _read_lists(path: Path, required: Collection[str]) -> dict[str, list[Any]]:
         raise ValueError(
             f"{path}: is not JSON ({error}); write or download the file again"
         ) from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path}: holds a {type(content).__name__}, not an object with "
-            f"{', '.join(required)}; give a COCO panoptic JSON"
-        )
-    return {name: _list(content, name, str(path)) for name in required}
 
 
 def _field(entry: Any, name: str, where: str) -> Any:

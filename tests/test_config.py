@@ -12,7 +12,6 @@ from pix2seq_d.config import (
     Config,
     ConfigError,
     DataConfig,
-    flatten,
     from_config_dict,
     to_config_dict,
 )
@@ -252,14 +251,3 @@ def test_the_memory_loader_refuses_what_it_cannot_do():
     for field, value in (("scale_jitter", (1.0, 2.0)), ("color_jitter", 0.5)):
         with pytest.raises(ConfigError, match=f"data.{field}=.*data.loader='tf'"):
             DataConfig(loader="memory", **{field: value})
-
-
-def test_a_field_may_be_a_word_of_python():
-    config = from_config_dict({"init": {"from": "a", "encoder": "b"}})
-    assert (config.init.from_, config.init.encoder) == ("a", "b")
-    made = to_config_dict(config)
-    assert made.init["from"] == "a"
-    assert from_config_dict(made) == config
-    assert flatten(config)["init.from"] == "a"
-    with pytest.raises(ConfigError, match=r"'init\.from_'; init has from, encoder"):
-        from_config_dict({"init": {"from_": "a"}})

@@ -144,6 +144,10 @@ def resolve_config(argv: Sequence[str]) -> list[str]:
     resolved = []
     for argument in argv:
         name = argument.lstrip("-").partition("=")[0]
+        if name == "config.init.from":
+            # A word of Python: ml_collections cannot read it in a path.
+            argument = argument.replace(name, f"{name}_", 1)
+            name = f"{name}_"
         if argument.startswith("-") and name.startswith("config."):
             field = name.removeprefix("config.")
             if field not in fields:

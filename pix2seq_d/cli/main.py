@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model; resumes by itself",
     "evaluate": "score a checkpoint: PQ, SQ, RQ",
     "predict": "masks for images",
+    "convert": "other weights, or those of another stage, into a checkpoint",
 }
 
 

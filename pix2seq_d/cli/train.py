@@ -39,6 +39,9 @@ def main(argv: list[str]) -> None:
     if fields.data.source.root:
         # So that the workdir can be evaluated from any folder.
         fields.data.source.root = str(Path(fields.data.source.root).resolve())
+    for name in ("from_", "encoder"):
+        if fields.init[name]:
+            fields.init[name] = str(Path(fields.init[name]).resolve())
     config = config_lib.from_config_dict(fields)
 
     # After the flags: a typo should not wait for Flax and Orbax.

@@ -21,16 +21,9 @@ def default() -> ml_collections.ConfigDict:
     return to_config_dict(Config())
 
 
-def to_dict(config: Config) -> dict[str, Any]:
-    """Dataclasses -> nested dict for JSON; `from_config_dict` is the inverse."""
-    return dataclasses.asdict(
-        config, dict_factory=lambda items: {_public(k): v for k, v in items}
-    )
-
-
 def to_config_dict(config: Config) -> ml_collections.ConfigDict:
     """Dataclasses -> locked ConfigDict; `from_config_dict` is the inverse."""
-    made = ml_collections.ConfigDict(to_dict(config)).lock()
+    made = ml_collections.ConfigDict(dataclasses.asdict(config)).lock()
     # None is a value of these fields: give them the type of the other one.
     for name in ("train_schedule", "sample_schedule"):
         schedule = made.diffusion[name]
@@ -61,8 +54,7 @@ def flatten(config: Config) -> dict[str, Any]:
     def visit(value: Any, path: str) -> None:
         if dataclasses.is_dataclass(value):
             for field in dataclasses.fields(value):
-                name = f"{path}.{_public(field.name)}".lstrip(".")
-                visit(getattr(value, field.name), name)
+                visit(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
         else:
             flat[path] = value
 
@@ -76,18 +68,17 @@ def _build(cls: type, values: Fields, path: str) -> Any:
             f"config field {path} must be a group of fields, not {values!r}"
         )
     hints = typing.get_type_hints(cls)
-    names = [_public(attribute) for attribute in hints]
     for name in values:
-        if name not in names:
+        if name not in hints:
             raise ConfigError(
                 f"unknown config field {f'{path}.{name}'.lstrip('.')!r}; "
-                f"{path or 'the config'} has {', '.join(names)}"
+                f"{path or 'the config'} has {', '.join(hints)}"
             )
     made = {}
-    for name, (attribute, hint) in zip(names, hints.items(), strict=True):
+    for name, hint in hints.items():
         if name in values:
             where = f"{path}.{name}".lstrip(".")
-            made[attribute] = _convert(hint, values[name], where)
+            made[name] = _convert(hint, values[name], where)
     return cls(**made)
 
 
@@ -116,11 +107,6 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if hint is float and not math.isfinite(value):
         raise ConfigError(f"config field {path} must be finite, not {value!r}")
     return value
-
-
-def _public(attribute: str) -> str:
-    """`from_`, which no attribute can be called without the line, is `from`."""
-    return attribute.removesuffix("_")
 
 
 def _name(hint: Any) -> str:

@@ -88,8 +88,8 @@ class OptimizerConfig:
 class InitConfig:
     """Weights that a training starts from (spec 5.4); read at step 0 only."""
 
-    # `from` in config files: a workdir of this project, an official TensorFlow
-    # checkpoint, or an ImageNet ResNet (.npz, .safetensors); empty: fresh weights
+    # A workdir of this project, an official TensorFlow checkpoint, or an ImageNet
+    # ResNet (.npz, .safetensors); empty: fresh weights. `from` on the command line.
     from_: str = ""
     encoder: str = ""  # the same kinds, for the image encoder only; goes before `from`
 

@@ -84,7 +84,7 @@ def require_match(where: object, all_shapes: Shapes, slots: list[Slot]) -> None:
         problems += _part_problems(own, shapes)
         problems += [
             f"{slot.source} has shape {shapes[slot.source]}, {slot.target} needs "
-            f"{slot.shape}; change {_field(slot, shapes[slot.source])}"
+            f"{slot.shape}; change {field_of(slot, shapes[slot.source])}"
             for slot in own
             if shapes.get(slot.source, slot.shape) != slot.shape
         ]
@@ -97,13 +97,13 @@ def _part_problems(slots: list[Slot], shapes: dict[str, tuple[int, ...]]) -> lis
     """What the checkpoint lacks of a module, and what it has beyond it."""
     lacking = [
         f"it has no {slot.source}, for {slot.target} of shape {slot.shape}; "
-        + _cure(slot.source)
+        + cure(slot.source)
         for slot in slots
         if slot.source not in shapes
     ]
     beyond = sorted(set(shapes) - {slot.source for slot in slots}, key=_natural)
     return lacking + [
-        f"the model has no place for {name} of shape {shapes[name]}; {_cure(name)}"
+        f"the model has no place for {name} of shape {shapes[name]}; {cure(name)}"
         for name in beyond
     ]
 
@@ -113,7 +113,7 @@ def _prefix(source: str) -> str:
     return "/".join(source.split("/")[:2])
 
 
-def _field(slot: Slot, shape: tuple[int, ...]) -> str:
+def field_of(slot: Slot, shape: tuple[int, ...]) -> str:
     """The field that sets the last axis in which the shapes differ."""
     pairs = list(zip(reversed(slot.shape), reversed(shape), strict=False))
     for (ours, theirs), field in zip(pairs, reversed(slot.fields), strict=False):
@@ -122,7 +122,7 @@ def _field(slot: Slot, shape: tuple[int, ...]) -> str:
     return slot.fields[-1]
 
 
-def _cure(source: str) -> str:
+def cure(source: str) -> str:
     """What to do about a variable that only one side has."""
     module, path = source.removeprefix("model/").split("/", 1)
     field = official_names.presence_field(f"{module.removesuffix('_ema')}/{path}")

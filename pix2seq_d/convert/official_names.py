@@ -141,6 +141,7 @@ PYRAMID = (
 )
 
 _BASE = "model.decoder.dim"
+_PATCH = "model.decoder.in_strides"
 _WIDTH = "model.decoder.channel_multipliers"
 _MIDDLE = "model.decoder.transformer_dim"
 _DECODER_LAYER = r"transformer/transformer_decoder/dec_layers/\1"
@@ -176,7 +177,7 @@ def _decoder_attention(kind: str, memory: str) -> tuple[Rule, ...]:
 DECODER = (
     _linear(r"time(\d)", r"time_emb/dense_\1", _BASE, _BASE),
     # Of a conditional model the pyramid has told a wrong model.pyramid.dim before.
-    _linear("input", "conv_in", "model.num_cond_frames", _BASE),
+    _linear("input", "conv_in", _PATCH, _PATCH, "model.num_cond_frames", _BASE),
     _norm("input_norm", "group_norm_in", _BASE),
     *_unit("down", "dn_units"),
     _linear(r"down(\d+)_resample", r"dn_units/\1/conv_dn", _WIDTH, _WIDTH),

@@ -62,7 +62,7 @@ class CheckpointStore:
                 variables=ocp.args.StandardSave(state.variables),
                 ema=ocp.args.StandardSave(state.ema),
                 optimizer=ocp.args.StandardSave(_optimizer_item(state)),
-                config=ocp.args.JsonSave(config_lib.to_dict(config)),
+                config=ocp.args.JsonSave(dataclasses.asdict(config)),
                 labels=ocp.args.JsonSave({"categories": labels.to_json()}),
             ),
         )
@@ -176,6 +176,16 @@ def load(
             f"{_one_line(error)}; give another checkpoint or copy it again"
         ) from error
     return Trained(variables, config, labels, step, directory.parent)
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder has the layout that `load` reads, be it whole or not."""
+    folder = folder.resolve()
+    return (
+        (folder / CHECKPOINTS).is_dir()
+        or (folder.name.isdigit() and (folder / "config").is_dir())
+        or any(folder.glob("[0-9]*/config"))
+    )
 
 
 def _find(path: Path, step: int | None) -> tuple[Path, int]:

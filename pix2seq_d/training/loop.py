@@ -12,11 +12,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from pix2seq_d.config import Config, ConfigError
+from pix2seq_d.convert import start
 from pix2seq_d.data import sources
 from pix2seq_d.evaluation.runner import Evaluation, Report
 from pix2seq_d.inference.predictor import Predictor, eval_settings
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import Pix2SeqD, parameter_count
 from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
@@ -88,8 +91,10 @@ def train(config: Config, workdir: Path) -> TrainState:
         # Threefry would be compiled once for every parameter: three times as long.
         # The price: a seed may give other weights on another kind of device.
         init_key = jax.random.key(config.train.seed, impl="unsafe_rbg")
-        state = restore_or_init(store, init, init_key, everywhere)
-        if first_step:
+        if store.latest_step() is None:
+            state = fresh_state(config, labels, init, init_key, optimizer, everywhere)
+        else:
+            state = restore(store, init, init_key, everywhere)
             sources.check_labels(store.labels(first_step), labels)
         if first_step >= config.train.num_steps:
             _say(f"{workdir} is trained to step {first_step} already; nothing to do")
@@ -225,13 +230,29 @@ def run(
     return state
 
 
-def restore_or_init(
+def fresh_state(
+    config: Config,
+    labels: LabelSpace,
+    init: Any,
+    key: jax.Array,
+    optimizer: optax.GradientTransformation,
+    sharding: Any,
+) -> TrainState:
+    """The state at step 0: drawn, or from the weights that `init` names."""
+    started = start.start(config, labels, key=key)
+    if started is None:
+        return init(key)
+    _say(str(started.report))
+    variables, ema = jax.device_put((started.variables, started.ema), sharding)
+    return jax.device_put(states.of(variables, ema, optimizer=optimizer), sharding)
+
+
+def restore(
     store: CheckpointStore, init: Any, key: jax.Array, sharding: Any
 ) -> TrainState:
-    """The latest state of the store, or a fresh one."""
+    """The latest state of the store."""
     step = store.latest_step()
-    if step is None:
-        return init(key)
+    assert step is not None
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
         jax.eval_shape(init, key),

@@ -42,6 +42,18 @@ def init(
     )
 
 
+def of(
+    variables: Any, ema: Any, *, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """State at step 0 with given weights; `ema` must not share their buffers."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        variables=variables,
+        ema=ema,
+        opt_state=jax.jit(optimizer.init)(variables["params"]),
+    )
+
+
 def update_ema(ema: Any, variables: Any, *, decay: float) -> Any:
     """Decay * ema + (1 - decay) * variables, leaf by leaf (spec 5.1)."""
     return optax.incremental_update(variables, ema, step_size=1.0 - decay)

@@ -1,5 +1,6 @@
 """The folder of one training: it remembers its config and refuses another."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -58,6 +59,6 @@ def claim(workdir: Path, config: Config) -> None:
                 )
     part = path.with_name(path.name + ".part")
     part.write_text(
-        json.dumps(config_lib.to_dict(config), indent=2) + "\n", encoding="utf-8"
+        json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8"
     )
     part.replace(path)

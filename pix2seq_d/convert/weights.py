@@ -1,0 +1,163 @@
+"""Reads weights of every kind that a training may start from."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from pix2seq_d.config import ModelConfig
+from pix2seq_d.convert import tf_checkpoint
+from pix2seq_d.convert.report import Source
+from pix2seq_d.convert.tf_reader import TFCheckpoint
+from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.training import checkpoint
+
+KINDS = ("official", "detection", "resnet50", "checkpoint")
+_WHOLE = ("encoder", "pyramid", "decoder")
+_RESNET_SUFFIXES = (".npz", ".safetensors", ".pth", ".pt", ".bin", ".h5")
+
+
+def read(
+    path: str | os.PathLike[str],
+    config: ModelConfig,
+    *,
+    kind: str | None = None,
+    encoder_only: bool = False,
+) -> Source:
+    """Reads one set of weights, all of it or nothing.
+
+    Args:
+      path: a workdir or checkpoint of this project, an official TensorFlow
+        checkpoint, or a file of an ImageNet ResNet.
+      config: of the model that is wanted; official and ImageNet weights do not say
+        their sizes themselves and have to have those of the config.
+      kind: of `KINDS`; None: seen from the path.
+      encoder_only: the image encoder alone is wanted.
+    Raises:
+      FileNotFoundError, ValueError: no such file, a damaged one, one of another
+        kind, or of other sizes; the message names it and the cure.
+    """
+    kind = recognise(path) if kind is None else kind
+    if kind == "official" and encoder_only:
+        kind = "detection"
+    match kind:
+        case "official":
+            return _official(path, config)
+        case "detection":
+            return _detection(path, config)
+        case "resnet50":
+            return _resnet(path, config)
+        case "checkpoint":
+            source = _checkpoint(path)
+            return _encoder_of(source) if encoder_only else source
+    raise ValueError(f"kind={kind!r}: choose one of {KINDS}")
+
+
+def recognise(path: str | os.PathLike[str]) -> str:
+    """The kind of the weights at a path, one of `KINDS`."""
+    if str(path).lower().endswith(_RESNET_SUFFIXES):
+        return "resnet50"
+    folder = Path(path)
+    if folder.is_dir():
+        if checkpoint.is_checkpoint(folder):
+            return "checkpoint"
+        if not any(folder.glob("*.index")) and not any(folder.glob("*.data-*")):
+            raise FileNotFoundError(
+                f"{path} holds neither a checkpoint of this project nor one of "
+                "TensorFlow (*.index and *.data-*); give another folder"
+            )
+    names = TFCheckpoint(path).shapes
+    panoptic = any(name.startswith("model/denoiser/") for name in names)
+    return "official" if panoptic else "detection"
+
+
+def _official(path: Any, config: ModelConfig) -> Source:
+    notes = [
+        "the checkpoint holds no settings: time_scale "
+        f"{config.decoder.time_scale:g}, bit_scale {config.bit_scale:g} and "
+        f"prediction {config.prediction} are the config's"
+    ]
+    variables = tf_checkpoint.load(path, config, weights="online")
+    if any("denoiser_ema/" in name for name in TFCheckpoint(path).shapes):
+        ema = tf_checkpoint.load(path, config, weights="ema")
+    else:
+        ema = variables
+        notes.append("it has no moving average, which starts at the weights")
+    return Source(
+        f"{path} (official)",
+        variables,
+        ema,
+        parts=tuple(part for part in _WHOLE if part in variables["params"]),
+        config=config,
+        notes=tuple(notes),
+    )
+
+
+def _detection(path: Any, config: ModelConfig) -> Source:
+    if not config.conditioning:
+        raise ValueError(
+            f"{path}: the model has no image encoder to read into; set "
+            "model.conditioning to ('concat', 'cross_attention')"
+        )
+    whole = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+    encoder = {kind: {"encoder": tree["encoder"]} for kind, tree in whole.items()}
+    variables = tf_checkpoint.load_encoder(path, encoder)
+    found = tf_checkpoint.encoder_report(path, encoder)
+    note = (
+        f"{len(found.used)} variables of its image encoder read, {len(found.ignored)} "
+        f"others ignored{_beginnings(found.ignored)}, none missing"
+    )
+    return Source(
+        f"{path} (image encoder)", variables, variables, ("encoder",), notes=(note,)
+    )
+
+
+def _beginnings(names: tuple[str, ...]) -> str:
+    """` (model/decoder, optimizer)` of the ignored variables."""
+    first = sorted({"/".join(name.split("/")[:2]) for name in names})
+    shown = ", ".join(first[:6]) + (", ..." if len(first) > 6 else "")
+    return f" ({shown})" if first else ""
+
+
+def _resnet(path: Any, config: ModelConfig) -> Source:
+    from pix2seq_d.convert import imagenet_resnet
+
+    loaded = imagenet_resnet.load(path, config)
+    return Source(
+        f"{path} (ResNet)",
+        loaded.variables,
+        loaded.variables,
+        ("encoder/resnet",),
+        notes=loaded.notes,
+    )
+
+
+def _checkpoint(path: Any) -> Source:
+    online = checkpoint.load(path, weights="online")
+    ema = checkpoint.load(path, step=online.step, weights="ema")
+    return Source(
+        f"{path} (step {online.step})",
+        online.variables,
+        ema.variables,
+        parts=tuple(part for part in _WHOLE if part in online.variables["params"]),
+        config=online.config.model,
+        labels=online.labels,
+    )
+
+
+def _encoder_of(source: Source) -> Source:
+    if "encoder" not in source.parts:
+        raise ValueError(
+            f"{source.name} is of an unconditional model: no image encoder"
+        )
+
+    def encoder(variables: Any) -> Any:
+        return {kind: {"encoder": tree["encoder"]} for kind, tree in variables.items()}
+
+    return Source(
+        f"{source.name}, image encoder",
+        encoder(source.variables),
+        encoder(source.ema),
+        ("encoder",),
+    )
