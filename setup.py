@@ -43,6 +43,7 @@ setuptools.setup(
         "absl-py>=2.1",
         "pillow>=10.1",
         "scipy>=1.12",
+        "safetensors>=0.4",
         # Needed by tensorflow-datasets and clu, declared by neither.
         "tensorflow-cpu>=2.20",
         "tensorboard>=2.20",

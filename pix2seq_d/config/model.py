@@ -6,6 +6,7 @@ from pix2seq_d.config.errors import require, require_range
 
 INF = float("inf")
 RESNET_BLOCKS = {14: (1, 1, 1), 26: (2, 2, 2), 50: (3, 4, 6), 101: (3, 4, 23)}
+STEM_POOLS = ("same", "symmetric")
 # `v` is known to the sampler only, it has no loss (spec 2.3).
 PREDICTIONS = ("x_softmax_xent", "x_sigmoid_xent", "x", "eps", "v")
 SELF_CONDITIONING = ("none", "x", "eps", "auto")
@@ -22,6 +23,9 @@ class ResNetConfig:
     stem_stride: int = (
         4  # 4: 7x7 stride 2 and max-pool; 2: no max-pool (ours, small images)
     )
+    # Ours, to run ImageNet weights as they were trained; the defaults are the paper's.
+    stride_in_1x1: bool = False  # a block's stride: v1 on the first 1x1, paper on 3x3
+    stem_pool: str = "same"  # max-pool's padding: same as TensorFlow, or symmetric
 
     @property
     def blocks(self) -> tuple[int, ...]:
@@ -112,6 +116,10 @@ class ModelConfig:
         require(
             r.stem_stride in (2, 4),
             f"model.resnet.stem_stride={r.stem_stride!r}: choose 2 or 4",
+        )
+        require(
+            r.stem_pool in STEM_POOLS,
+            f"model.resnet.stem_pool={r.stem_pool!r}: choose one of {STEM_POOLS}",
         )
         require(
             e.dim > 0 and e.dim % 4 == 0,

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pix2seq_d import config as config_lib
@@ -68,14 +69,16 @@ class Report:
             lines += [f"  note: {note}" for note in source.notes]
             if source.config is not None:
                 lines += _differences(source.config, self.target)
-        lines += _kind("copied", self.copied, module=True)
+        lines += _lines("copied", self.copied, others=())
         for path, before, after in self.widened:
             rows = after[2] - before[2]
             lines.append(
                 f"  widened  {_short(path)} {before} -> {after}: {rows} rows of zeros"
             )
-        lines += _kind("new", self.new, module=False)
-        lines += _kind("dropped", self.dropped, module=False)
+        lines += _lines("new", self.new, others=(*self.copied, *self.dropped))
+        replaced = {path for path, _ in self.dropped}
+        others = [array for array in self.copied if array[0] not in replaced]
+        lines += _lines("dropped", self.dropped, others=others)
         return "\n".join(lines)
 
 
@@ -89,18 +92,29 @@ def _differences(before: ModelConfig, after: ModelConfig) -> list[str]:
     ]
 
 
-def _kind(kind: str, arrays: tuple[Array, ...], *, module: bool) -> list[str]:
-    """Lines of one kind, the arrays of equal layers together."""
+def _lines(kind: str, arrays: Sequence[Array], *, others: Sequence[Array]) -> list[str]:
+    """One line per part of the model that has no array among `others`.
+
+    Equal layers are one part: `layer*`.
+    """
+    mixed = {prefix for path, _ in others for prefix in _prefixes(path)}
     groups: dict[str, list[tuple[int, ...]]] = {}
     for path, shape in arrays:
-        short = _short(path)
-        name = short.split("/")[0] if module else short.rpartition("/")[0]
-        groups.setdefault(re.sub(r"\d+", "*", name), []).append(shape)
+        prefixes = _prefixes(path)
+        own = [prefix for prefix in prefixes if prefix not in mixed]
+        part = own[0] if own else prefixes[-1]
+        groups.setdefault(re.sub(r"\d+", "*", part), []).append(shape)
     return [
-        f"  {kind:8s} {name}: {len(shapes)} arrays, "
+        f"  {kind:8s} {part}: {len(shapes)} array{'s' if len(shapes) > 1 else ''}, "
         f"{sum(map(math.prod, shapes)):,} numbers"
-        for name, shapes in groups.items()
+        for part, shapes in groups.items()
     ] or [f"  {kind:8s} nothing"]
+
+
+def _prefixes(path: str) -> list[str]:
+    """`encoder`, `encoder/input` of `params/encoder/input/kernel`, without the leaf."""
+    parts = _short(path).split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _short(path: str) -> str:

@@ -15,7 +15,11 @@ from pix2seq_d.training import checkpoint
 
 KINDS = ("official", "detection", "resnet50", "checkpoint")
 _WHOLE = ("encoder", "pyramid", "decoder")
-_RESNET_SUFFIXES = (".npz", ".safetensors", ".pth", ".pt", ".bin", ".h5")
+_RESNET_SUFFIXES = (
+    ".npz",
+    ".safetensors",
+    *(".pth", ".pt", ".bin", ".h5", ".hdf5", ".keras"),  # refused with their cure
+)
 
 
 def read(

@@ -11,6 +11,7 @@ from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
 
 BASE_WIDTHS = (64, 128, 256)
 GROUP_STRIDES = (1, 2, 2)
+BATCH_NORM_EPSILON = 1e-5
 
 _fan_in = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
@@ -50,7 +51,7 @@ class ConvNorm(nn.Module):
         return nn.BatchNorm(
             use_running_average=not train,
             momentum=BATCH_NORM_MOMENTUM,
-            epsilon=1e-5,
+            epsilon=BATCH_NORM_EPSILON,
             scale_init=init,
             dtype=self.dtype,
             name="norm",
@@ -58,18 +59,20 @@ class ConvNorm(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1 -> 3x3 (carries the stride) -> 1x1 to 4 f, plus the shortcut.
+    """1x1 -> 3x3 -> 1x1 to 4 f, plus the shortcut.
 
     Attributes:
       features: f, the width of the 3x3 convolution.
       stride: stride of the block.
       project: whether the shortcut is a strided 1x1 convolution.
+      stride_in_1x1: the first 1x1 carries the stride (ResNet v1), not the 3x3.
       dtype: compute dtype.
     """
 
     features: int
     stride: int
     project: bool
+    stride_in_1x1: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -80,10 +83,9 @@ class Bottleneck(nn.Module):
         if self.project:
             block = ConvNorm(4 * f, 1, self.stride, dtype=dtype, name="shortcut")
             shortcut = block(x, train=train)
-        y = ConvNorm(f, 1, dtype=dtype, name="conv1")(x, train=train)
-        y = ConvNorm(f, 3, self.stride, dtype=dtype, name="conv2")(
-            nn.relu(y), train=train
-        )
+        first, second = (1, self.stride)[:: -1 if self.stride_in_1x1 else 1]
+        y = ConvNorm(f, 1, first, dtype=dtype, name="conv1")(x, train=train)
+        y = ConvNorm(f, 3, second, dtype=dtype, name="conv2")(nn.relu(y), train=train)
         y = ConvNorm(4 * f, 1, zero_scale=True, dtype=dtype, name="conv3")(
             nn.relu(y), train=train
         )
@@ -93,8 +95,15 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """Stem and three groups of bottlenecks.
 
+    The two paddings of the max-pool see the image at places 2 px apart. "same" takes
+    the stem's outputs 2 i to 2 i + 2, "symmetric" 2 i - 1 to 2 i + 1, and the stem has
+    stride 2: away from the border every feature of "same" equals that of "symmetric"
+    at the same index for the image moved by 2 px up and 2 px left. Weights trained
+    with one serve in the other; their features belong to places 2 px lower and
+    further right under "same".
+
     Attributes:
-      config: depth, width and stem stride.
+      config: depth, width, stem stride, and where stride and padding are.
       dtype: compute dtype.
     """
 
@@ -120,8 +129,11 @@ class ResNet(nn.Module):
         )
         x = nn.relu(x)
         if config.stem_stride == 4:
-            # TensorFlow's SAME: pads bottom and right on even sizes.
-            x = nn.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+            # TensorFlow's SAME pads bottom and right on even sizes. After the ReLU
+            # padding with -inf, as here, and with 0, as Keras does, are the same.
+            same = config.stem_pool == "same"
+            padding: Any = "SAME" if same else ((1, 1), (1, 1))
+            x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=padding)
         stages = []
         for group, (blocks, base, stride) in enumerate(
             zip(config.blocks, BASE_WIDTHS, GROUP_STRIDES, strict=True), start=1
@@ -132,6 +144,7 @@ class ResNet(nn.Module):
                     scaled(base),
                     stride if first else 1,
                     project=first,
+                    stride_in_1x1=config.stride_in_1x1,
                     dtype=dtype,
                     name=f"group{group}_block{index}",
                 )

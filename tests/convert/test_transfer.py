@@ -193,9 +193,14 @@ def test_a_resnet_leaves_the_rest_to_the_next_source(source):
     rest = set(flat(made.variables)) - resnet
     assert_same(made.variables, other.variables, paths=rest)
     assert {path for path, _ in made.report.dropped} == resnet
+    assert "  dropped  encoder/resnet: " in str(made.report)
 
     alone = transfer(encoder_of(source, part="encoder/resnet"), SMALL)
     assert {path for path, _ in alone.report.new} == rest
+    lines = [line.split(":")[0] for line in str(alone.report).splitlines()]
+    assert "  copied   encoder" in lines
+    assert "  new      decoder" in lines
+    assert "  new      encoder/layer*" in lines
 
 
 def test_a_conditional_model_can_become_one_of_masks(source):
