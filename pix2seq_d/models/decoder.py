@@ -104,8 +104,9 @@ class MiddleTransformer(nn.Module):
         dim = c.transformer_dim
         x = group_norm(channels, "input_norm", dtype)(x)
         x = conv(dim, 1, "input", dtype)(x).reshape(batch, height * width, dim)
-        x = x + embeddings.grid_codes(height, width, dim).astype(dtype)
-        token = dense(dim, "time", dtype)(time)[:, None, :]
+        # A float32 residual stream, as in the encoder.
+        x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, dim)
+        token = dense(dim, "time", jnp.float32)(time)[:, None, :]
         x = jnp.concatenate([x, token], axis=1)
         for index in range(c.transformer_layers):
             layer = DecoderLayer(c, dtype, name=f"layer{index}")
@@ -148,9 +149,10 @@ class MaskDecoder(nn.Module):
           [B, h, w, output_channels] float32.
         """
         c, dtype = self.config, self.dtype
-        time = embeddings.sinusoid(gamma * c.time_scale, c.dim).astype(dtype)
+        # One vector per example: float32 costs nothing.
+        time = embeddings.sinusoid(gamma * c.time_scale, c.dim)
         for index in range(2):
-            time = nn.silu(dense(4 * c.dim, f"time{index}", dtype)(time))
+            time = nn.silu(dense(4 * c.dim, f"time{index}", jnp.float32)(time))
         s = c.in_strides
         x = conv(c.dim, s, "input", dtype, stride=s)(x.astype(dtype))
         x = group_norm(c.dim, "input_norm", dtype)(x)

@@ -70,7 +70,9 @@ class ImageEncoder(nn.Module):
         x = c4.reshape(batch, height * width, channels)
         x = nn.Dropout(c.dropout, deterministic=not train, name="input_dropout")(x)
         x = layer_norm("input_norm", dtype)(dense(c.dim, "input", dtype)(x))
-        x = x + embeddings.grid_codes(height, width, c.dim).astype(dtype)
+        # The residual stream is float32 in a bfloat16 model too: few numbers that
+        # every layer adds to.
+        x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, c.dim)
         for index in range(c.num_layers):
             x = EncoderLayer(c, dtype, name=f"layer{index}")(x, train=train)
         x = layer_norm("output_norm", dtype)(x)

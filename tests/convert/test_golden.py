@@ -161,6 +161,48 @@ def test_the_training_pass(golden):
         assert_near(out.x0, golden["x0_hat_train"])
 
 
+def test_bfloat16_stays_near(golden):
+    model = Pix2SeqD(golden.config, dtype=jnp.bfloat16)
+    past = golden.arrays.get("cond_bits")
+    encode = jax.jit(model.encode)
+    features = encode(golden.ema, golden["image"])
+
+    @jax.jit
+    def denoise(xt, gamma):
+        return model.denoise(golden.ema, xt, gamma, features, past)
+
+    out = denoise(golden["xt"], golden["gamma"])
+    expected = golden["logits_ema_eval"]
+    error = np.abs(np.asarray(out.logits)[: len(expected)] - expected).max()
+    # Not 0 either: then it would not be bfloat16.
+    assert 1e-3 < error / np.abs(expected).max() < 0.03
+    assert_clear_labels_equal(out.x0, golden["x0_hat_ema_eval"])
+    x0 = sampler.sample(
+        lambda xt, gamma: denoise(xt, gamma).x0,
+        golden["x_init"],
+        num_steps=4,
+        time_difference=1,
+        schedule=GAMMA,
+        clip=golden.config.bit_scale,
+    )
+    assert_clear_labels_equal(x0, golden["ddim_n4_td1"])
+
+
+def assert_clear_labels_equal(x0, expected):
+    """99 % of the labels of which every bit is clear.
+
+    The random weights leave half the labels with a bit below a tenth of the bit
+    scale, where rounding turns it: with nothing but the weights rounded to bfloat16,
+    all else float32, 95 % of all labels of one pass stay; in bfloat16 90 % do.
+    """
+    labels, exact = (
+        np.asarray(analog_bits.decode(jnp.asarray(x))) for x in (x0, expected)
+    )
+    clear = (np.abs(expected) > 0.01).reshape(*labels.shape, 8).all(-1)
+    assert clear.mean() > 0.4
+    assert (labels == exact)[clear].mean() > 0.99
+
+
 @pytest.mark.parametrize(
     ("num_steps", "time_difference"), [(1, 0), (4, 0), (4, 1), (5, 2)]
 )
