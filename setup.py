@@ -44,6 +44,7 @@ setuptools.setup(
         "pillow>=10.1",
         "scipy>=1.12",
         "safetensors>=0.4",
+        "matplotlib>=3.8",
         # Needed by tensorflow-datasets and clu, declared by neither.
         "tensorflow-cpu>=2.20",
         "tensorboard>=2.20",
