@@ -24,12 +24,18 @@ CORE = [
     "pix2seq_d.data.arrays",
     "pix2seq_d.data.sources",
     "pix2seq_d.data.evaluation",
+    "pix2seq_d.models.summary",
     "pix2seq_d.convert.tf_checkpoint",
+    "pix2seq_d.convert.imagenet_resnet",
+    "pix2seq_d.convert.transfer",
+    "pix2seq_d.convert.weights",
     "pix2seq_d.visualize.sheet",
     "pix2seq_d.cli.train",
     "pix2seq_d.cli.evaluate",
     "pix2seq_d.cli.predict",
     "pix2seq_d.cli.demo",
+    "pix2seq_d.cli.convert",
+    "pix2seq_d.cli.summary",
 ]
 
 

@@ -86,7 +86,7 @@ def summarize(config: ModelConfig) -> tuple[Part, ...]:
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     macs: dict[tuple[str, str], int] = {}
     for program in programs:
-        for path, operation in _operations(program.jaxpr, ""):
+        for path, operation in operations(program.jaxpr, ""):
             part = _part_of(path)
             if part is not None:
                 # Of all operations of a part the last makes its output.
@@ -106,7 +106,7 @@ def summarize(config: ModelConfig) -> tuple[Part, ...]:
     )
 
 
-def _operations(jaxpr: Any, scope: str) -> Iterator[tuple[str, Any]]:
+def operations(jaxpr: Any, scope: str) -> Iterator[tuple[str, Any]]:
     """(path of the module, operation) of a program and the programs within it."""
     for operation in jaxpr.eqns:
         own = f"{scope}/{operation.source_info.name_stack}".strip("/")
@@ -118,7 +118,7 @@ def _operations(jaxpr: Any, scope: str) -> Iterator[tuple[str, Any]]:
         if not inner:
             yield own, operation
         for program in inner:
-            yield from _operations(program, own)
+            yield from operations(program, own)
 
 
 def _part_of(path: str) -> tuple[str, str] | None:
@@ -173,4 +173,4 @@ def table(parts: Sequence[Part], *, num_steps: int) -> str:
 def _line(name: str, shape: str, parts: Sequence[Part]) -> str:
     params = sum(part.params for part in parts)
     gflop = 2 * sum(part.macs for part in parts) / 1e9
-    return f"{name:22s}{shape:>18s}{params:14,d}{gflop:10.2f}"
+    return f"{name:22s}{shape:>18s}{params:14,d}{gflop:10.4g}"
