@@ -7,8 +7,6 @@ FLOPs are twice the multiply-accumulates of convolutions and matrix products. Th
 encoder and the pyramid run once an image, the decoder at every step.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from pix2seq_d import config as config_lib
@@ -30,11 +28,11 @@ def main(argv: list[str]) -> None:
     config = config_lib.from_config_dict(values.config)
 
     from pix2seq_d.models import summary
+    from pix2seq_d.visualize import architecture, diagram
 
+    figure = diagram.check_path(values.figure) if values.figure else None
     parts = summary.summarize(config.model)
     print(summary.table(parts, num_steps=config.diffusion.num_steps))
-    if values.figure:
-        from pix2seq_d.visualize import architecture
-
-        architecture.save(architecture.draw(config.model), Path(values.figure))
-        print(f"figure: {values.figure}")
+    if figure:
+        diagram.save(architecture.draw(config.model), figure)
+        print(f"figure: {figure}")

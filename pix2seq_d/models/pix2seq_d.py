@@ -94,7 +94,8 @@ class Pix2SeqD:
             stats["encoder"] = made["batch_stats"]
             maps, tokens = _apply(self.encoder, made, images, train=False)
             made = self.pyramid.init(pyramid_key, [*maps, tokens])
-            params["pyramid"] = made["params"]
+            # Where the mask is as large as the token grid the pyramid has no layer.
+            params["pyramid"] = made.get("params", {})
         variables = {"params": params, "batch_stats": stats}
         features = self.encode(variables, jnp.zeros((1, *config.image_size, 3)))
         bits = jnp.zeros((1, *config.mask_size, config.num_bits))
