@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -167,3 +168,8 @@ def test_the_table_adds_up(paper):
     assert last.startswith("one mask of 20 steps: ")
     flops = float(last.split()[5].replace(",", ""))
     assert flops == pytest.approx(once + 20 * step, rel=1e-3)
+
+
+def test_the_page_about_the_model_shows_this_table(paper):
+    page = Path(__file__).parents[2] / "docs" / "model.md"
+    assert summary.table(paper, num_steps=20) in page.read_text(encoding="utf-8")
