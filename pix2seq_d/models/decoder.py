@@ -43,15 +43,19 @@ class ResidualBlock(nn.Module):
         if x.shape[-1] != features:
             skip = conv(features, 1, "skip", dtype)(x)
         scale, shift = jnp.split(
-            dense(2 * features, "time", dtype)(time)[:, None, None, :], 2, axis=-1
+            dense(2 * features, "time", jnp.float32)(time)[:, None, None, :],
+            2,
+            axis=-1,
         )
-        y = nn.silu(group_norm(x.shape[-1], "norm1", dtype)(x))
+        y = nn.silu(group_norm(x.shape[-1], "norm1")(x))
         y = conv(features, 3, "conv1", dtype)(y)
-        y = group_norm(features, "norm2", dtype)(y)
+        y = group_norm(features, "norm2")(y)
         y = nn.silu(y * (1 + scale) + shift)
         y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
         y = conv(features, 3, "conv2", dtype, kernel_init=tiny)(y)
-        return (y + skip) / math.sqrt(2)
+        # The sum is rounded once; large maps at every step stay in `dtype`.
+        y = (y.astype(jnp.float32) + skip) / math.sqrt(2)
+        return y.astype(dtype)
 
 
 class DecoderLayer(nn.Module):
@@ -72,13 +76,13 @@ class DecoderLayer(nn.Module):
         """x [B, L, D], memory [B, M, E] or None -> [B, L, D]."""
         c, dtype = self.config, self.dtype
         heads = c.transformer_dim // c.head_dim
-        y = layer_norm("self_norm", dtype)(x)
+        y = layer_norm("self_norm")(x)
         x = x + Attention(heads, c.head_dim, dtype, name="self_attention")(y)
         if memory is not None:
-            y = layer_norm("cross_norm", dtype)(x)
+            y = layer_norm("cross_norm")(x)
             cross = Attention(heads, c.head_dim, dtype, name="cross_attention")
             x = x + cross(y, memory)
-        y = layer_norm("mlp_norm", dtype)(x)
+        y = layer_norm("mlp_norm")(x)
         mlp = FeedForward(c.mlp_ratio * c.transformer_dim, c.dropout, dtype, name="mlp")
         return x + mlp(y, train=train)
 
@@ -102,7 +106,7 @@ class MiddleTransformer(nn.Module):
         c, dtype = self.config, self.dtype
         batch, height, width, channels = x.shape
         dim = c.transformer_dim
-        x = group_norm(channels, "input_norm", dtype)(x)
+        x = group_norm(channels, "input_norm")(x)
         x = conv(dim, 1, "input", dtype)(x).reshape(batch, height * width, dim)
         # A float32 residual stream, as in the encoder.
         x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, dim)
@@ -112,7 +116,7 @@ class MiddleTransformer(nn.Module):
             layer = DecoderLayer(c, dtype, name=f"layer{index}")
             x = layer(x, memory, train=train)
         x = x[:, :-1].reshape(batch, height, width, dim)
-        x = group_norm(dim, "output_norm", dtype)(x)
+        x = group_norm(dim, "output_norm")(x)
         return conv(dim, 1, "output", dtype)(x)
 
 
@@ -155,7 +159,7 @@ class MaskDecoder(nn.Module):
             time = nn.silu(dense(4 * c.dim, f"time{index}", jnp.float32)(time))
         s = c.in_strides
         x = conv(c.dim, s, "input", dtype, stride=s)(x.astype(dtype))
-        x = group_norm(c.dim, "input_norm", dtype)(x)
+        x = group_norm(c.dim, "input_norm")(x).astype(dtype)
 
         widths = [c.dim * m for m in c.channel_multipliers]
         last = len(widths) - 1
@@ -186,9 +190,7 @@ class MaskDecoder(nn.Module):
             if level != 0:
                 x = conv(width, 3, f"up{level}_resample", dtype)(upsample(x, 2))
 
-        x = nn.silu(
-            group_norm(c.dim * c.channel_multipliers[0], "output_norm", dtype)(x)
-        )
+        x = nn.silu(group_norm(c.dim * c.channel_multipliers[0], "output_norm")(x))
         # The logits are float32 in a bfloat16 model too (spec 12, porting traps).
         head = conv(
             self.output_channels * s**2, 1, "output", jnp.float32, kernel_init=tiny

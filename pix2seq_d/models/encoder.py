@@ -33,10 +33,10 @@ class EncoderLayer(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[B, L, D] -> [B, L, D]."""
         c, dtype = self.config, self.dtype
-        y = layer_norm("attention_norm", dtype)(x)
+        y = layer_norm("attention_norm")(x)
         y = Attention(c.num_heads, c.dim // c.num_heads, dtype, name="attention")(y)
         x = x + DropPath(c.drop_path, name="attention_drop_path")(y, train=train)
-        y = layer_norm("mlp_norm", dtype)(x)
+        y = layer_norm("mlp_norm")(x)
         y = FeedForward(c.mlp_dim, c.dropout, dtype, name="mlp")(y, train=train)
         return x + DropPath(c.drop_path, name="mlp_drop_path")(y, train=train)
 
@@ -69,11 +69,11 @@ class ImageEncoder(nn.Module):
         batch, height, width, channels = c4.shape
         x = c4.reshape(batch, height * width, channels)
         x = nn.Dropout(c.dropout, deterministic=not train, name="input_dropout")(x)
-        x = layer_norm("input_norm", dtype)(dense(c.dim, "input", dtype)(x))
+        x = layer_norm("input_norm")(dense(c.dim, "input", dtype)(x))
         # The residual stream is float32 in a bfloat16 model too: few numbers that
         # every layer adds to.
         x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, c.dim)
         for index in range(c.num_layers):
             x = EncoderLayer(c, dtype, name=f"layer{index}")(x, train=train)
-        x = layer_norm("output_norm", dtype)(x)
+        x = layer_norm("output_norm")(x).astype(dtype)
         return (c2, c3), x.reshape(batch, height, width, c.dim)

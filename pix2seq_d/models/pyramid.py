@@ -16,7 +16,7 @@ class MergeBlock(nn.Module):
 
     Attributes:
       dim: output channels.
-      dtype: compute dtype.
+      dtype: compute dtype; the output is float32.
     """
 
     dim: int
@@ -28,12 +28,12 @@ class MergeBlock(nn.Module):
     ) -> jax.Array:
         """low [B, h, w, C], high [B, factor h, factor w, dim] or None -> like high."""
         x = conv(self.dim, 1, "lateral", self.dtype)(low)
-        x = nn.silu(group_norm(self.dim, "lateral_norm", self.dtype)(x))
+        x = nn.silu(group_norm(self.dim, "lateral_norm")(x))
         x = upsample(x, factor)
         if high is not None:
             x = x + high
         x = conv(self.dim, 3, "merge", self.dtype)(x)
-        return nn.silu(group_norm(self.dim, "merge_norm", self.dtype)(x))
+        return nn.silu(group_norm(self.dim, "merge_norm")(x))
 
 
 class FeaturePyramid(nn.Module):
@@ -65,7 +65,7 @@ class FeaturePyramid(nn.Module):
         if x.shape[1:3] != self.mask_size:
             block = MergeBlock(self.config.dim, self.dtype, name="block0")
             x = block(x, None, _factor(x.shape, self.mask_size))
-        return x
+        return x.astype(self.dtype)
 
 
 def _factor(shape: tuple[int, ...], target: tuple[int, ...]) -> int:

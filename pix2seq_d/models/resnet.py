@@ -53,7 +53,7 @@ class ConvNorm(nn.Module):
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
             scale_init=init,
-            dtype=self.dtype,
+            dtype=jnp.float32,
             name="norm",
         )(x)
 
@@ -66,7 +66,7 @@ class Bottleneck(nn.Module):
       stride: stride of the block.
       project: whether the shortcut is a strided 1x1 convolution.
       stride_in_1x1: the first 1x1 carries the stride (ResNet v1), not the 3x3.
-      dtype: compute dtype.
+      dtype: compute dtype; the residual stream is float32.
     """
 
     features: int

@@ -105,7 +105,7 @@ def test_tiny_kernels_are_glorot_times_1e_5():
     [(512, 32), (128, 32), (64, 16), (8, 2), (2, 1), (36, 9), (132, 4)],
 )
 def test_group_norm_has_a_quarter_of_the_channels_as_groups(channels, groups):
-    norm = layers.group_norm(channels, "norm", jnp.float32)
+    norm = layers.group_norm(channels, "norm")
     assert norm.num_groups == groups
     assert norm.epsilon == 1e-5
 
