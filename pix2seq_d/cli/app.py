@@ -76,7 +76,7 @@ def parse(values: flags.FlagValues, argv: Sequence[str], doc: str) -> bool:
       UsageError: an unknown flag, a wrong value, a stray argument.
     """
     if any(a in ("--help", "-help", "-h") for a in argv):
-        print(f"{doc}\n\n{_help(values)}")
+        print(f"{doc.rstrip()}\n\n{_help(values)}")
         return False
     try:
         rest = values(["", *argv])

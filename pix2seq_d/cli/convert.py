@@ -1,4 +1,4 @@
-"""Weights of other projects or of another stage -> a checkpoint of this project.
+r"""Weights of other projects or of another stage -> a checkpoint of this project.
 
   python -m launch.convert --from=work/low --config=custom:paper --output=work/high \
       --config.model.image_size="(1024,1024)" --config.model.mask_size="(512,512)"

@@ -20,7 +20,7 @@ from pix2seq_d.models import Pix2SeqD
 
 Variables = dict[str, Any]
 
-_INPUT = "params/decoder/input/kernel"
+INPUT_KERNEL = "params/decoder/input/kernel"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _require_fit(
         if shape == slot.shape:
             continue
         field: str | None = matching.field_of(slot, shape)
-        if path == _INPUT:
+        if path == INPUT_KERNEL:
             field = _why_not_widened(shape, slot.shape, source, config)
         if field is not None:
             problems.append(

@@ -1,5 +1,6 @@
 """Reads weights of every kind that a training may start from."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import jax
 
 from pix2seq_d.config import ModelConfig
-from pix2seq_d.convert import tf_checkpoint
+from pix2seq_d.convert import matching, tf_checkpoint
 from pix2seq_d.convert.report import Source
 from pix2seq_d.convert.tf_reader import TFCheckpoint
+from pix2seq_d.convert.transfer import INPUT_KERNEL
 from pix2seq_d.models import Pix2SeqD
 from pix2seq_d.training import checkpoint
 
@@ -35,7 +37,9 @@ def read(
       path: a workdir or checkpoint of this project, an official TensorFlow
         checkpoint, or a file of an ImageNet ResNet.
       config: of the model that is wanted; official and ImageNet weights do not say
-        their sizes themselves and have to have those of the config.
+        their sizes themselves and have to have those of the config. Official ones
+        may be of a model of images where one of videos is wanted, and of masks
+        alone where one of images is.
       kind: of `KINDS`; None: seen from the path.
       encoder_only: the image encoder alone is wanted.
     Raises:
@@ -77,13 +81,15 @@ def recognise(path: str | os.PathLike[str]) -> str:
 
 
 def _official(path: Any, config: ModelConfig) -> Source:
+    names = TFCheckpoint(path).shapes
+    config = _as_trained(names, config)
     notes = [
         "the checkpoint holds no settings: time_scale "
         f"{config.decoder.time_scale:g}, bit_scale {config.bit_scale:g} and "
         f"prediction {config.prediction} are the config's"
     ]
     variables = tf_checkpoint.load(path, config, weights="online")
-    if any("denoiser_ema/" in name for name in TFCheckpoint(path).shapes):
+    if any("denoiser_ema/" in name for name in names):
         ema = tf_checkpoint.load(path, config, weights="ema")
     else:
         ema = variables
@@ -96,6 +102,35 @@ def _official(path: Any, config: ModelConfig) -> Source:
         config=config,
         notes=tuple(notes),
     )
+
+
+def _as_trained(names: matching.Shapes, config: ModelConfig) -> ModelConfig:
+    """`config` without what an official checkpoint was trained without.
+
+    That is the image encoder, and channels of the decoder's input: self-conditioning
+    before past masks, since no official recipe has it. Where this does not explain
+    the shape, the config is left as it is, for `tf_checkpoint.load` to refuse.
+    """
+    if not any(name.startswith("model/encoder/") for name in names):
+        config = dataclasses.replace(config, conditioning=())
+    abstract = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+    slots = matching.slots_of(abstract, ["decoder"], "")
+    kernel = next(slot for slot in slots if slot.target == INPUT_KERNEL)
+    shape = names.get(kernel.source)
+    if shape is None or len(shape) != 4:
+        return config
+    absent, rest = divmod(kernel.shape[2] - shape[2], config.num_bits)
+    if absent <= 0 or rest:
+        return config
+    trained = config
+    if config.self_conditioning != "none":
+        trained, absent = (
+            dataclasses.replace(config, self_conditioning="none"),
+            absent - 1,
+        )
+    if absent > config.num_cond_frames:
+        return config
+    return dataclasses.replace(trained, num_cond_frames=config.num_cond_frames - absent)
 
 
 def _detection(path: Any, config: ModelConfig) -> Source:

@@ -10,10 +10,14 @@ from PIL import Image
 from safetensors.numpy import save_file
 from tiny_model import TINY, quick_jit, random_variables
 
+from configs import shapes
+from pix2seq_d import config as config_lib
+from pix2seq_d.cli import app, convert
 from pix2seq_d.config import ModelConfig, ResNetConfig
 from pix2seq_d.convert import imagenet_resnet
 from pix2seq_d.models import Pix2SeqD
 from pix2seq_d.models.resnet import ResNet
+from pix2seq_d.training import checkpoint
 
 SMALL = dataclasses.replace(TINY, resnet=ResNetConfig(depth=26, width=0.0625))
 KERAS_NPZ = "resnet50_imagenet_keras_v1_c4.npz"
@@ -397,3 +401,22 @@ def test_files_of_another_kind(tmp_path):
 def test_a_model_without_image_encoder(torch_file):
     config = dataclasses.replace(SMALL, conditioning=())
     assert "set model.conditioning" in refusal(torch_file, config)
+
+
+def test_the_command_makes_a_checkpoint_of_it(tmp_path, micro, capsys):
+    config = config_lib.from_config_dict(shapes.get_config("tiny"))
+    config = app.override(config, micro, allowed=("",))
+    file, output = tmp_path / "resnet.safetensors", tmp_path / "work"
+    save_file(torch_state(drawn(config.model), config.model), file)
+    argv = ["--config=shapes:tiny", *micro, f"--from={file}", f"--output={output}"]
+    assert app.run(convert.main, "convert", argv) == 0
+    report = capsys.readouterr().out
+    assert "stride is on its 3x3 (the paper, torchvision) in the file" in report
+    assert "copied   encoder: " in report and "new      encoder/layer*" in report
+    assert "new      decoder" in report
+    expected = imagenet_resnet.load(file, config.model).variables
+    for weights in ("online", "ema"):
+        made = checkpoint.load(output, weights=weights).variables
+        made = {kind: tree["encoder"]["resnet"] for kind, tree in made.items()}
+        expected_resnet = {k: t["encoder"]["resnet"] for k, t in expected.items()}
+        jax.tree.map(np.testing.assert_array_equal, made, expected_resnet)

@@ -50,6 +50,55 @@ def test_official_weights_come_with_their_average(panoptic, variables):
     assert widened[1:] == ((1, 1, 24, 8), (1, 1, 56, 8))
 
 
+@pytest.mark.parametrize(
+    ("wanted", "channels"),
+    [
+        ({"num_cond_frames": 2}, 56),
+        ({"self_conditioning": "x"}, 40),
+        ({"num_cond_frames": 1, "self_conditioning": "auto"}, 56),
+    ],
+)
+def test_official_weights_for_a_wider_input(panoptic, variables, wanted, channels):
+    target = dataclasses.replace(MICRO, **wanted)
+    source = weights.read(panoptic, target)
+    assert source.config == MICRO
+    assert_equal(source.variables, variables)
+    (widened,) = transfer(source, target).report.widened
+    assert widened == (
+        "params/decoder/input/kernel",
+        (1, 1, 24, 8),
+        (1, 1, channels, 8),
+    )
+
+
+def test_official_weights_of_a_video_model(tmp_path):
+    video = dataclasses.replace(MICRO, num_cond_frames=2)
+    variables = drawn(video)
+    write(tmp_path / "ckpt-1", official(variables))
+    assert_equal(weights.read(tmp_path, video).variables, variables)
+    more = weights.read(tmp_path, dataclasses.replace(MICRO, num_cond_frames=3))
+    assert more.config == video
+    with pytest.raises(ValueError, match=r"56.*24.*; change model\.num_cond_frames"):
+        weights.read(tmp_path, MICRO)
+
+
+def test_official_weights_of_masks_alone(tmp_path, detection):
+    alone = dataclasses.replace(MICRO, conditioning=())
+    variables = drawn(alone)
+    write(tmp_path / "ckpt-1", official(variables))
+    decoder = weights.read(tmp_path, MICRO)
+    assert decoder.config == alone and decoder.parts == ("decoder",)
+    encoder = weights.read(detection, MICRO)
+    made = transfer([encoder, decoder], MICRO)
+    new = {path.split("/")[3] for path, _ in made.report.new if "/decoder/" in path}
+    assert new == {"layer0"}
+    assert all("/cross_" in path or "/pyramid/" in path for path, _ in made.report.new)
+    assert_equal(
+        made.variables["params"]["decoder"]["output"],
+        variables["params"]["decoder"]["output"],
+    )
+
+
 def test_without_an_average_it_starts_at_the_weights(tmp_path, variables):
     write(tmp_path / "ckpt-0", official(variables))
     source = weights.read(tmp_path, MICRO)
