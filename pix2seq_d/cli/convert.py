@@ -120,7 +120,7 @@ def save(
 ) -> None:
     """Writes a workdir at step 0."""
     output = output.resolve()
-    workdirs.claim(output, config)
+    workdirs.claim(output, config, flag="output")
     optimizer = optimizers.make(config.optimizer, num_steps=config.train.num_steps)
     state = states.of(made.variables, made.ema, optimizer=optimizer)
     with CheckpointStore(output, keep=config.train.keep) as store:

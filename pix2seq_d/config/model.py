@@ -56,7 +56,7 @@ class PyramidConfig:
 class DecoderConfig:
     """TransUNet (spec 4.6)."""
 
-    dim: int = 128  # width of the first level and of the time code
+    dim: int = 128  # width that the multipliers act on, and of the time code
     channel_multipliers: tuple[int, ...] = (1, 1, 2, 2)  # width of level i / dim
     num_res_blocks: tuple[int, ...] = (1, 1, 1, 1)  # residual blocks of level i, down
     in_strides: int = 1  # side of the patches the mask is cut into
@@ -163,8 +163,7 @@ class ModelConfig:
         require_range("model.encoder", e, 1, INF, "mlp_dim")
         require_range("model.encoder", e, 0, 0.99, "dropout", "drop_path")
         require_range("model.pyramid", self.pyramid, 1, INF, "dim")
-        require_range("model.decoder", d, 0, INF, "transformer_layers")
-        require_range("model.decoder", d, 1, INF, "mlp_ratio")
+        require_range("model.decoder", d, 1, INF, "transformer_layers", "mlp_ratio")
         require_range("model.decoder", d, 0, 0.99, "dropout")
         require(
             self.prediction in PREDICTIONS,

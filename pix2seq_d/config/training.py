@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pix2seq_d.config.errors import require, require_range
+from pix2seq_d.config.errors import ConfigError, require, require_range
 from pix2seq_d.config.model import ModelConfig
 from pix2seq_d.diffusion import schedule as schedules
 from pix2seq_d.diffusion.sampler import METHODS
@@ -50,10 +50,10 @@ class DiffusionConfig:
             require(
                 schedule.tau > 0, f"diffusion.{name}.tau={schedule.tau!r}: take it > 0"
             )
-            require(
-                schedule.start is None or schedule.start != schedule.end,
-                f"diffusion.{name}.end={schedule.end!r}: take it different from start",
-            )
+            try:
+                schedule.make()
+            except ValueError as error:
+                raise ConfigError(f"diffusion.{name}: {error}") from error
         require(
             self.sampler in METHODS,
             f"diffusion.sampler={self.sampler!r}: choose one of {METHODS}",

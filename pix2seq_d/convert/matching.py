@@ -114,9 +114,11 @@ def _prefix(source: str) -> str:
 
 
 def field_of(slot: Slot, shape: tuple[int, ...]) -> str:
-    """The field that sets the last axis in which the shapes differ."""
-    pairs = list(zip(reversed(slot.shape), reversed(shape), strict=False))
-    for (ours, theirs), field in zip(pairs, reversed(slot.fields), strict=False):
+    """The field that sets the last axis in which the shapes differ, or the window."""
+    reverse = (reversed(axis) for axis in (slot.shape, shape, slot.fields))
+    axes = list(zip(*reverse, strict=False))
+    # The window of a kernel first, where a field sets it.
+    for ours, theirs, field in [*axes[2:], *axes[:2]] if len(axes) == 4 else axes:
         if ours != theirs:
             return field
     return slot.fields[-1]

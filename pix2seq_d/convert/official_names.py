@@ -143,6 +143,8 @@ PYRAMID = (
 _BASE = "model.decoder.dim"
 _PATCH = "model.decoder.in_strides"
 _WIDTH = "model.decoder.channel_multipliers"
+_FIRST = f"{_BASE} or {_WIDTH}"
+_CHANNELS = "model.num_cond_frames, model.self_conditioning or model.bits_per_channel"
 _MIDDLE = "model.decoder.transformer_dim"
 _DECODER_LAYER = r"transformer/transformer_decoder/dec_layers/\1"
 
@@ -177,8 +179,8 @@ def _decoder_attention(kind: str, memory: str) -> tuple[Rule, ...]:
 DECODER = (
     _linear(r"time(\d)", r"time_emb/dense_\1", _BASE, _BASE),
     # Of a conditional model the pyramid has told a wrong model.pyramid.dim before.
-    _linear("input", "conv_in", _PATCH, _PATCH, "model.num_cond_frames", _BASE),
-    _norm("input_norm", "group_norm_in", _BASE),
+    _linear("input", "conv_in", _PATCH, _PATCH, _CHANNELS, _FIRST),
+    _norm("input_norm", "group_norm_in", _FIRST),
     *_unit("down", "dn_units"),
     _linear(r"down(\d+)_resample", r"dn_units/\1/conv_dn", _WIDTH, _WIDTH),
     _norm("middle/input_norm", "transformer/trans_conv_in_norm", _WIDTH),
@@ -196,8 +198,8 @@ DECODER = (
     _linear("middle/output", "transformer/trans_conv_out", _MIDDLE, _MIDDLE),
     *_unit("up", "up_units"),
     _linear(r"up(\d+)_resample", r"up_units/\1/conv_up", _WIDTH, _WIDTH),
-    _norm("output_norm", "group_norm_out", _BASE),
-    _linear("output", "conv_out", _BASE, "model.softmax_groups or model.prediction"),
+    _norm("output_norm", "group_norm_out", _FIRST),
+    _linear("output", "conv_out", _FIRST, "model.softmax_groups or model.prediction"),
 )
 
 # Our module -> the official one's name and its rules, in the order of the data flow.
@@ -209,7 +211,6 @@ MODULES = {
 
 # Which field decides whether an official variable exists; the first match counts.
 _PRESENCE = (
-    (r"encoder/resnet/block_groups/3/.*", "model.resnet.variant"),
     (r"encoder/resnet/.*", "model.resnet.depth"),
     (r"encoder/transformer_encoder/.*", "model.encoder.num_layers"),
     (r"encoder_fuse/.*", "model.mask_size"),

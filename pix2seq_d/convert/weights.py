@@ -75,6 +75,11 @@ def recognise(path: str | os.PathLike[str]) -> str:
                 f"{path} holds neither a checkpoint of this project nor one of "
                 "TensorFlow (*.index and *.data-*); give another folder"
             )
+    if not folder.exists() and not any(folder.parent.glob(f"{folder.name}.*")):
+        raise FileNotFoundError(
+            f"{path} does not exist; give a workdir, a TensorFlow checkpoint (folder, "
+            "or the path without .index) or a ResNet's .npz or .safetensors"
+        )
     names = TFCheckpoint(path).shapes
     panoptic = any(name.startswith("model/denoiser/") for name in names)
     return "official" if panoptic else "detection"
@@ -89,6 +94,11 @@ def _official(path: Any, config: ModelConfig) -> Source:
         f"prediction {config.prediction} are the config's"
     ]
     variables = tf_checkpoint.load(path, config, weights="online")
+    if config.conditioning == ("concat",):
+        notes.append(
+            "it has no cross-attention; if it was trained without images, its encoder "
+            "and pyramid are untrained: give a trained encoder too"
+        )
     if any("denoiser_ema/" in name for name in names):
         ema = tf_checkpoint.load(path, config, weights="ema")
     else:
@@ -105,14 +115,20 @@ def _official(path: Any, config: ModelConfig) -> Source:
 
 
 def _as_trained(names: matching.Shapes, config: ModelConfig) -> ModelConfig:
-    """`config` without what an official checkpoint was trained without.
+    """`config` with the conditioning and the input that a checkpoint was trained with.
 
-    That is the image encoder, and channels of the decoder's input: self-conditioning
-    before past masks, since no official recipe has it. Where this does not explain
-    the shape, the config is left as it is, for `tf_checkpoint.load` to refuse.
+    Conditioning is seen from the variables: without cross-attention it is taken for
+    `concat`, whose encoder an unconditional training saves too, at its first values.
+    Of the input's channels self-conditioning is left out before past masks, since no
+    official recipe has it. Where this does not explain the shape, the config is left
+    as it is, for `tf_checkpoint.load` to refuse.
     """
+    has_cross = any("/cross_" in name for name in names)
     if not any(name.startswith("model/encoder/") for name in names):
         config = dataclasses.replace(config, conditioning=())
+    elif has_cross != ("cross_attention" in config.conditioning):
+        conditioning = ("concat", "cross_attention") if has_cross else ("concat",)
+        config = dataclasses.replace(config, conditioning=conditioning)
     abstract = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
     slots = matching.slots_of(abstract, ["decoder"], "")
     kernel = next(slot for slot in slots if slot.target == INPUT_KERNEL)

@@ -34,18 +34,24 @@ def make(
     Returns:
       A function float32 [...] -> float32 [...].
     Raises:
-      ValueError: unknown name.
+      ValueError: unknown name, start equal to end, or an argument that the schedule
+        does not have.
     Source: spec 2.2.
     """
+    plain = start is None and end is None
     match name:
-        case "cosine" if start is None and end is None:
+        case "cosine" if plain and tau == 1:
             return _simple_cosine
+        case "cosine" if plain:
+            raise ValueError(f"tau={tau}: cosine has it with start or end; give one")
         case "cosine":
-            s, e = _default(start, 0.0), _default(end, 0.5)
+            s, e = _range(start, 0.0, end, 0.5)
             return _rescaled(lambda u: jnp.cos(u * jnp.pi / 2) ** (2 * tau), s, e)
         case "sigmoid":
-            s, e = _default(start, -3.0), _default(end, 3.0)
+            s, e = _range(start, -3.0, end, 3.0)
             return _rescaled(lambda u: jax.nn.sigmoid(u / tau), s, e)
+        case "linear" if not (plain and tau == 1):
+            raise ValueError("linear has no start, end and tau; leave them out")
         case "linear":
             return lambda t: jnp.clip(1.0 - _float32(t), _FLOOR, 1.0)
         case _:
@@ -71,5 +77,12 @@ def _float32(t: jax.Array) -> jax.Array:
     return jnp.asarray(t, jnp.float32)
 
 
-def _default(value: float | None, default: float) -> float:
-    return default if value is None else value
+def _range(
+    start: float | None, first: float, end: float | None, last: float
+) -> tuple[float, float]:
+    """Start and end with their defaults `first` and `last`."""
+    start = first if start is None else start
+    end = last if end is None else end
+    if start == end:
+        raise ValueError(f"end={end} is the start too; take another")
+    return start, end

@@ -106,7 +106,7 @@ class MiddleTransformer(nn.Module):
         c, dtype = self.config, self.dtype
         batch, height, width, channels = x.shape
         dim = c.transformer_dim
-        x = group_norm(channels, "input_norm")(x)
+        x = group_norm(channels, "input_norm", width=dim)(x)
         x = conv(dim, 1, "input", dtype)(x).reshape(batch, height * width, dim)
         # A float32 residual stream, as in the encoder.
         x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, dim)
@@ -158,10 +158,10 @@ class MaskDecoder(nn.Module):
         for index in range(2):
             time = nn.silu(dense(4 * c.dim, f"time{index}", jnp.float32)(time))
         s = c.in_strides
-        x = conv(c.dim, s, "input", dtype, stride=s)(x.astype(dtype))
-        x = group_norm(c.dim, "input_norm")(x).astype(dtype)
-
         widths = [c.dim * m for m in c.channel_multipliers]
+        x = conv(widths[0], s, "input", dtype, stride=s)(x.astype(dtype))
+        x = group_norm(widths[0], "input_norm")(x).astype(dtype)
+
         last = len(widths) - 1
         skips = [x]
         for level, (width, blocks) in enumerate(
@@ -190,7 +190,7 @@ class MaskDecoder(nn.Module):
             if level != 0:
                 x = conv(width, 3, f"up{level}_resample", dtype)(upsample(x, 2))
 
-        x = nn.silu(group_norm(c.dim * c.channel_multipliers[0], "output_norm")(x))
+        x = nn.silu(group_norm(widths[0], "output_norm", width=c.dim)(x))
         # The logits are float32 in a bfloat16 model too (spec 12, porting traps).
         head = conv(
             self.output_channels * s**2, 1, "output", jnp.float32, kernel_init=tiny

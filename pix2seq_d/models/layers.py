@@ -27,13 +27,18 @@ def layer_norm(name: str) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name=name)
 
 
-def group_norm(channels: int, name: str) -> nn.GroupNorm:
+def group_norm(channels: int, name: str, *, width: int | None = None) -> nn.GroupNorm:
     """GroupNorm of min(C / 4, 32) groups, epsilon 1e-5, to float32 (spec 4.4, 4.6).
 
     Where that number does not divide C (the reference fails there), of their
     greatest common divisor.
+
+    Args:
+      channels: C.
+      name: of the module.
+      width: in place of C in the number of groups, where the reference has another.
     """
-    groups = math.gcd(channels, max(min(channels // 4, 32), 1))
+    groups = math.gcd(channels, max(min((width or channels) // 4, 32), 1))
     return nn.GroupNorm(num_groups=groups, epsilon=1e-5, dtype=jnp.float32, name=name)
 
 

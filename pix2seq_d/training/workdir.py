@@ -30,18 +30,22 @@ FREE_FIELDS = (
 )
 
 
-def claim(workdir: Path, config: Config) -> None:
+def claim(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
     """Writes the config into the workdir, or checks the one that is there.
 
     Without a checkpoint there is nothing to lose, and any config may begin.
 
+    Args:
+      workdir: made if absent.
+      config: of the training.
+      flag: that named the workdir, for messages.
     Raises:
       ConfigError: the workdir holds a training of another config.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--workdir={workdir} cannot be made: {error}") from error
+        raise ConfigError(f"--{flag}={workdir} cannot be made: {error}") from error
     path = workdir / CONFIG_FILE
     if path.exists() and any((workdir / CHECKPOINTS).glob("[0-9]*")):
         try:
@@ -49,13 +53,13 @@ def claim(workdir: Path, config: Config) -> None:
             before = config_lib.flatten(config_lib.from_config_dict(text))
         except ValueError as error:
             raise ConfigError(
-                f"{path} cannot be read ({error}); take another --workdir"
+                f"{path} cannot be read ({error}); take another --{flag}"
             ) from error
         for field, value in config_lib.flatten(config).items():
             if value != before[field] and not field.startswith(FREE_FIELDS):
                 raise ConfigError(
                     f"{workdir} holds a training with {field}={before[field]!r}, not "
-                    f"{value!r}; take another --workdir or the same config"
+                    f"{value!r}; take another --{flag} or the same config"
                 )
     part = path.with_name(path.name + ".part")
     part.write_text(

@@ -99,7 +99,10 @@ class _Model:
         page.text(
             self.left + 0.4, self.height - 0.3, title, size=14, bold=True, left=True
         )
-        legend = "in a box: shape of its output for one image, parameters, FLOPs"
+        legend = (
+            "in a box: shape of its output for one image (of `down` after the "
+            "resampling), parameters, FLOPs"
+        )
         page.text(self.left + 0.4, self.height - 0.57, legend, color=GREY, left=True)
 
     def panel(
@@ -122,7 +125,7 @@ class _Model:
             parts = self.named("encoder", _ENCODER_ROWS[row])
             self.part_box(_ENCODER, row, title, parts, color)
         parts = self.named("encoder", "input", "layers", "output norm")
-        title = f"transformer, {config.encoder.num_layers} layers"
+        title = _transformer(config.encoder.num_layers)
         self.part_box(_ENCODER, last, title, parts, color)
         for row in range(last):
             self.down(_ENCODER, row)
@@ -219,7 +222,7 @@ class _Model:
     def middle(self, row: int) -> None:
         """The transformer below the U-Net, and where the image's tokens enter it."""
         config, page, y = self.config, self.page, self.y(row)
-        title = f"transformer, {config.decoder.transformer_layers} layers"
+        title = _transformer(config.decoder.transformer_layers)
         parts = self.named("decoder", "middle layers", "middle ends")
         shape = self.named("decoder", "middle ends")[-1].shape
         self.box(_MIDDLE, row, [title, _shape(shape), _cost(parts)], _STEP[1])
@@ -244,6 +247,10 @@ class _Model:
                 page.arrow((x, start), (x, at), (end, at), soft=True)
         token = self.y(levels + 2) + _TALL / 2
         page.arrow((_MIDDLE, start), (_MIDDLE, token), soft=True)
+
+
+def _transformer(layers: int) -> str:
+    return f"transformer, {layers} layer{'' if layers == 1 else 's'}"
 
 
 def _tall(lines: Sequence[str]) -> float:

@@ -99,6 +99,38 @@ def test_official_weights_of_masks_alone(tmp_path, detection):
     )
 
 
+def test_official_weights_of_an_unconditional_training(tmp_path, detection, variables):
+    """It saves encoder and pyramid too, but its decoder has no cross-attention."""
+    arrays = {k: v for k, v in official(variables).items() if "/cross_" not in k}
+    write(tmp_path / "ckpt-1", arrays)
+    source = weights.read(tmp_path, MICRO)
+    assert source.config == dataclasses.replace(MICRO, conditioning=("concat",))
+    assert "give a trained encoder too" in source.notes[1]
+    encoder = weights.read(detection, MICRO)
+    report = transfer([encoder, source], MICRO).report
+    assert report.new and all("/cross_" in path for path, _ in report.new)
+    alone = dataclasses.replace(MICRO, conditioning=())
+    made = transfer(weights.read(tmp_path, alone), alone).variables
+    assert set(made["params"]) == {"decoder"}
+
+
+def test_the_window_of_a_kernel_is_named_first(panoptic):
+    patches = dataclasses.replace(
+        MICRO,
+        bits_per_channel=4,
+        max_instances=16,
+        num_classes=16,
+        decoder=dataclasses.replace(MICRO.decoder, in_strides=2),
+    )
+    with pytest.raises(ValueError, match=r"change model\.decoder\.in_strides"):
+        weights.read(panoptic, patches)
+    bits = dataclasses.replace(
+        MICRO, bits_per_channel=4, max_instances=16, num_classes=16
+    )
+    with pytest.raises(ValueError, match=r"conv_in.*model\.bits_per_channel"):
+        weights.read(panoptic, bits)
+
+
 def test_without_an_average_it_starts_at_the_weights(tmp_path, variables):
     write(tmp_path / "ckpt-0", official(variables))
     source = weights.read(tmp_path, MICRO)
@@ -121,6 +153,8 @@ def test_the_encoder_of_a_checkpoint(request, variables, kind):
 
 
 def test_what_is_no_weights(tmp_path, detection):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist; give a work"):
+        weights.read(tmp_path / "nowhere", MICRO)
     with pytest.raises(FileNotFoundError, match="neither a checkpoint of this project"):
         weights.read(tmp_path, MICRO)
     with pytest.raises(ValueError, match="kind='torch': choose one of"):

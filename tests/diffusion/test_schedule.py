@@ -87,3 +87,18 @@ def test_schedules_keep_the_shape_and_run_under_jit():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"unknown schedule 'cos'.*'cosine'"):
         schedule.make("cos")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(name="cosine", tau=2.0), "tau=2.0: cosine has it with start or end"),
+        (dict(name="linear", end=0.5), "linear has no start, end and tau"),
+        (dict(name="linear", tau=2.0), "linear has no start, end and tau"),
+        (dict(name="sigmoid", start=3.0), "end=3.0 is the start too"),
+        (dict(name="cosine", end=0.0), "end=0.0 is the start too"),
+    ],
+)
+def test_arguments_that_a_schedule_cannot_use_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        schedule.make(**settings)

@@ -1,12 +1,14 @@
 """Layers: initial scales, positional codes, norms, drop-path, reshapes."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_model import TINY, with_decoder
 
 from pix2seq_d.config import EncoderConfig, PyramidConfig
-from pix2seq_d.models import embeddings, layers
+from pix2seq_d.models import Pix2SeqD, embeddings, layers
 from pix2seq_d.models.pyramid import FeaturePyramid
 
 
@@ -174,3 +176,29 @@ def test_a_mask_that_no_integer_factor_reaches_is_refused():
     pyramid = FeaturePyramid(PyramidConfig(dim=4), (10, 20))
     with pytest.raises(ValueError, match=r"4x8 cannot be upsampled to 10x20"):
         jax.eval_shape(pyramid.init, jax.random.key(0), maps)
+
+
+def test_groups_of_the_decoders_norms():
+    """Those of the reference where the widths differ (its transunet.py)."""
+    config = with_decoder(
+        TINY, dim=32, channel_multipliers=(2, 3), transformer_dim=64, head_dim=8
+    )
+    groups = {}
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, nn.GroupNorm):
+            groups["/".join(context.module.path)] = context.module.num_groups
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        params = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))["params"]
+    decoder = params["decoder"]
+    assert decoder["input"]["kernel"].shape[-1] == 64  # the first level's width
+    assert groups["input_norm"] == 16
+    assert decoder["output_norm"]["scale"].shape == (64,)
+    assert groups["output_norm"] == 8  # of dim, 32
+    assert decoder["middle"]["input_norm"]["scale"].shape == (96,)
+    assert groups["middle/input_norm"] == 16  # of the transformer's width, 64
+    assert groups["middle/output_norm"] == 16
+    assert groups["down1_block0/norm1"] == 16
+    assert groups["down1_block0/norm2"] == 24
