@@ -176,7 +176,7 @@ def test_bfloat16_stays_near(golden):
     error = np.abs(np.asarray(out.logits)[: len(expected)] - expected).max()
     # Not 0 either: then it would not be bfloat16.
     assert 1e-3 < error / np.abs(expected).max() < 0.03
-    assert_clear_labels_equal(out.x0, golden["x0_hat_ema_eval"])
+    assert_clear_labels_equal(out.x0, golden["x0_hat_ema_eval"], margin=0.004)
     x0 = sampler.sample(
         lambda xt, gamma: denoise(xt, gamma).x0,
         golden["x_init"],
@@ -185,22 +185,24 @@ def test_bfloat16_stays_near(golden):
         schedule=GAMMA,
         clip=golden.config.bit_scale,
     )
-    assert_clear_labels_equal(x0, golden["ddim_n4_td1"])
+    assert_clear_labels_equal(x0, golden["ddim_n4_td1"], margin=0.007)
 
 
-def assert_clear_labels_equal(x0, expected):
-    """99 % of the labels of which every bit is clear.
+def assert_clear_labels_equal(x0, expected, *, margin):
+    """99 % of the labels of which every bit is further than `margin` from zero.
 
-    The random weights leave half the labels with a bit below a tenth of the bit
-    scale, where rounding turns it: with nothing but the weights rounded to bfloat16,
-    all else float32, 95 % of all labels of one pass stay; in bfloat16 90 % do.
+    The random weights leave many bits nearer to zero than bfloat16 rounds: with
+    nothing but the weights rounded, all else float32, 95 % of all labels of one pass
+    stay. Measured in bfloat16: 92 to 93 % of all labels and 98.9 % of the bits of one
+    pass, 89 to 90 % and 98.3 to 98.6 % after four steps.
     """
     labels, exact = (
         np.asarray(analog_bits.decode(jnp.asarray(x))) for x in (x0, expected)
     )
-    clear = (np.abs(expected) > 0.01).reshape(*labels.shape, 8).all(-1)
-    assert clear.mean() > 0.4
+    clear = (np.abs(expected) > margin).reshape(*labels.shape, 8).all(-1)
+    assert clear.mean() > 0.45
     assert (labels == exact)[clear].mean() > 0.99
+    assert ((np.asarray(x0) > 0) == (np.asarray(expected) > 0)).mean() > 0.98
 
 
 @pytest.mark.parametrize(
