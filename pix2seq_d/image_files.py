@@ -1,5 +1,7 @@
-"""Reading image files with PIL: RGB pixels, or one line that says what is wrong."""
+"""Decoding image files with PIL: RGB pixels, or one line that says what is wrong."""
 
+import dataclasses
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -19,26 +21,64 @@ _DECODE_ERRORS = (
 )
 
 
-def open_image(path: Path) -> Image.Image:
-    """Opens and fully decodes an image file, as stored (no EXIF rotation).
+@dataclasses.dataclass(frozen=True)
+class File:
+    """An encoded file: what to call it in a message, and its bytes."""
+
+    where: str
+    data: bytes
+
+    @classmethod
+    def read(cls, path: Path | str) -> "File":
+        """Reads a file.
+
+        Raises:
+          FileNotFoundError: no such file.
+          ValueError: it cannot be read.
+        """
+        try:
+            return cls(str(path), Path(path).read_bytes())
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: no such file; check the path") from None
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def open_image(file: File | Path) -> Image.Image:
+    """Fully decodes an image file, as stored (no EXIF rotation).
 
     Raises:
       FileNotFoundError: no such file.
       ValueError: the file is truncated, damaged or no image.
     """
+    file = file if isinstance(file, File) else File.read(file)
+    if not file.data:
+        raise ValueError(f"{file.where}: is empty; copy or export the file again")
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(file.data)) as image:
             image.load()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file; check the path") from None
     except _DECODE_ERRORS as error:
+        # PIL names the buffer, not the file.
+        reason = str(error).replace(repr(getattr(error, "filename", "")), "it")
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "no known image format"
         raise ValueError(
-            f"{path}: cannot be decoded ({error}); copy or export the file again"
+            f"{file.where}: cannot be decoded ({reason}); copy or export the file again"
         ) from error
     return image
 
 
-def read_rgb(path: Path, *, upright: bool = False) -> np.ndarray:
+def image_size(file: File) -> tuple[int, int]:
+    """(H, W) from the file's header, without decoding; errors as `open_image`."""
+    try:
+        with Image.open(io.BytesIO(file.data)) as image:
+            return image.height, image.width
+    except _DECODE_ERRORS:
+        image = open_image(file)  # raises with the file's name
+        return image.height, image.width
+
+
+def read_rgb(file: File | Path, *, upright: bool = False) -> np.ndarray:
     """Image file -> uint8 [H, W, 3] RGB, pixels as stored.
 
     EXIF orientation is ignored unless `upright` is set: label maps are painted on
@@ -50,21 +90,26 @@ def read_rgb(path: Path, *, upright: bool = False) -> np.ndarray:
       FileNotFoundError: no such file.
       ValueError: the file is damaged or its pixels are floating-point or 32-bit.
     """
-    image = open_image(path)
+    file = file if isinstance(file, File) else File.read(file)
+    image = open_image(file)
     if upright:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:
-            raise ValueError(f"{path}: has 32-bit pixels; convert it to 8-bit RGB")
+            raise ValueError(
+                f"{file.where}: has 32-bit pixels; convert it to 8-bit RGB"
+            )
         gray = np.round(deep / 257).astype(np.uint8)
         return np.repeat(gray[..., None], 3, axis=-1)
     if image.mode == "F":
-        raise ValueError(f"{path}: has floating-point pixels; convert it to 8-bit RGB")
+        raise ValueError(
+            f"{file.where}: has floating-point pixels; convert it to 8-bit RGB"
+        )
     if image.mode == "P":
         # Straight to RGB, PIL warns about palettes with transparency.
         image = image.convert("RGBA")
     try:
         return np.array(image.convert("RGB"))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; convert it to 8-bit RGB") from error
+        raise ValueError(f"{file.where}: {error}; convert it to 8-bit RGB") from error

@@ -1,8 +1,6 @@
 """COCO panoptic files: reading id PNGs, and the writer of PNGs and JSON."""
 
 import json
-import os
-from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,82 +8,63 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pix2seq_d.image_files import open_image
+from pix2seq_d.image_files import File, open_image
 from pix2seq_d.labels import VOID, LabelSpace
-from pix2seq_d.panoptic import PanopticMap, ids_to_rgb, rgb_to_ids
+from pix2seq_d.panoptic import PanopticMap, Segment, ids_to_rgb, rgb_to_ids
 from pix2seq_d.panoptic_index import MAX_ID, ImageId, PanopticIndex, list_some
 
 
-def read_png_ids(path: Path) -> np.ndarray:
+def read_png_ids(file: File | Path) -> np.ndarray:
     """Panoptic PNG -> int32 [H, W] ids, R + 256 G + 65536 B.
 
     Raises:
       FileNotFoundError: no such file.
       ValueError: damaged, not a PNG, or not 8-bit RGB.
     """
-    image = open_image(path)
+    file = file if isinstance(file, File) else File.read(file)
+    image = open_image(file)
     if image.format != "PNG":
         raise ValueError(
-            f"{path}: is a {image.format} file, which may alter ids; write it as PNG"
+            f"{file.where}: is a {image.format} file, which may alter ids; write it as "
+            "PNG"
         )
     if image.mode != "RGB":
         raise ValueError(
-            f"{path}: has mode {image.mode}, not RGB; write ids as 8-bit RGB, "
+            f"{file.where}: has mode {image.mode}, not RGB; write ids as 8-bit RGB, "
             "id = R + 256 G + 65536 B, without palette or alpha"
         )
     return rgb_to_ids(np.asarray(image))
 
 
-def read_map(index: PanopticIndex, png_dir: Path, image_id: ImageId) -> PanopticMap:
-    """Reads one image's panoptic map.
+def decode_map(
+    file: File, *, segments: tuple[Segment, ...], described_in: object
+) -> PanopticMap:
+    """Panoptic PNG and its segments -> panoptic map.
 
     Segments without a pixel are kept: tiny ones vanish when maps are scaled.
 
+    Args:
+      file: the PNG.
+      segments: what its ids are.
+      described_in: the file that describes them, for messages.
     Raises:
-      FileNotFoundError: no such PNG.
-      ValueError: the PNG is damaged, not RGB, or holds ids that its
-        `segments_info` lacks.
+      ValueError: the PNG is damaged, not RGB, or holds ids without a segment.
     """
-    path = png_dir / index.png_name(image_id)
-    ids, segments = read_png_ids(path), index.segments(image_id)
+    ids = read_png_ids(file)
     unknown = np.setdiff1d(ids, [VOID, *(s.id for s in segments)])
     if unknown.size:
         raise ValueError(
-            f"{path}: ids {list_some(unknown.tolist())} are not in segments_info of "
-            f"{index.path}; add them there or paint them 0 (void)"
+            f"{file.where}: ids {list_some(unknown.tolist())} are not in segments_info "
+            f"of {described_in}; add them there or paint them 0 (void)"
         )
     return PanopticMap(ids, segments)
 
 
-def check_files(folder: Path, names: Collection[str], *, named_by: str) -> None:
-    """Raises FileNotFoundError if `folder` lacks one of the files `names`.
-
-    Lists every folder once; no file is touched, so this is quick on network disks.
-
-    Args:
-      folder: where the files should be.
-      names: file names relative to it; they may have subfolders.
-      named_by: who names them, for the message.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder}: no such folder, but {named_by} names {len(names)} files in it; "
-            "put it there or correct the path"
-        )
-    present: dict[str, set[str]] = {}
-    missing = []
-    for name in names:
-        parent, base = os.path.split(name)
-        if parent not in present:
-            there = folder / parent
-            present[parent] = set(os.listdir(there)) if there.is_dir() else set()
-        if base not in present[parent]:
-            missing.append(name)
-    if missing:
-        raise FileNotFoundError(
-            f"{folder}: lacks {list_some(missing)} ({len(missing)} of the {len(names)} "
-            f"files named by {named_by}); add the files or remove the entries"
-        )
+def read_map(index: PanopticIndex, png_dir: Path, image_id: ImageId) -> PanopticMap:
+    """Reads one image's panoptic map; errors as `decode_map`, or no such PNG."""
+    file = File.read(png_dir / index.png_name(image_id))
+    segments = index.segments(image_id)
+    return decode_map(file, segments=segments, described_in=index.path)
 
 
 class PanopticWriter:

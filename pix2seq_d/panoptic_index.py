@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pix2seq_d.image_files import File
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import Segment
 
@@ -33,7 +34,7 @@ class PanopticIndex:
       is_crowd: [S] bool.
     """
 
-    path: Path
+    path: str
     images: dict[ImageId, str]
     categories: tuple[Mapping[str, Any], ...]
     rows: dict[ImageId, int]
@@ -85,14 +86,14 @@ def read_label_space(path: Path | str) -> LabelSpace:
       FileNotFoundError: no such file.
       ValueError: not JSON, or no list of categories.
     """
-    path = Path(path)
-    content = _read_json(path)
+    file = File.read(path)
+    content = parse_json(file)
     if isinstance(content, dict):
-        content = _list(content, "categories", str(path))
-    return _label_space(content, path)
+        content = _list(content, "categories", file.where)
+    return _label_space(content, file.where)
 
 
-def _label_space(categories: Any, path: Path) -> LabelSpace:
+def _label_space(categories: Any, path: str) -> LabelSpace:
     try:
         return LabelSpace.from_json(categories)
     except (TypeError, ValueError) as error:
@@ -100,22 +101,23 @@ def _label_space(categories: Any, path: Path) -> LabelSpace:
 
 
 def read_index(
-    path: Path | str,
+    file: File | Path | str,
     *,
     required: Collection[str] = ("images", "annotations", "categories"),
 ) -> PanopticIndex:
     """Reads and checks a COCO panoptic JSON.
 
     Args:
-      path: the JSON file.
+      file: the JSON file.
       required: the lists it must hold; a prediction needs only `annotations`.
     Raises:
       FileNotFoundError: no such file.
       ValueError: not JSON, a list or a field is missing or of the wrong type, an
         id is given twice, no annotation at all, an annotation without its image.
     """
-    path = Path(path)
-    lists = _read_lists(path, required)
+    file = file if isinstance(file, File) else File.read(file)
+    path = file.where
+    lists = _read_lists(file, required)
     images: dict[ImageId, str] = {}
     for k, entry in enumerate(lists.get("images", [])):
         where = f"{path}: images[{k}]"
@@ -178,27 +180,24 @@ def read_index(
     )
 
 
-def _read_lists(path: Path, required: Collection[str]) -> dict[str, list[Any]]:
-    content = _read_json(path)
+def _read_lists(file: File, required: Collection[str]) -> dict[str, list[Any]]:
+    content = parse_json(file)
     if not isinstance(content, dict):
         raise ValueError(
-            f"{path}: holds a {type(content).__name__}, not an object with "
+            f"{file.where}: holds a {type(content).__name__}, not an object with "
             f"{', '.join(required)}; give a COCO panoptic JSON"
         )
-    return {name: _list(content, name, str(path)) for name in required}
+    return {name: _list(content, name, file.where) for name in required}
 
 
-def _read_json(path: Path) -> Any:
+def parse_json(file: File) -> Any:
+    """What a JSON file holds; ValueError names a file that is none."""
     try:
         # Some Windows tools put a byte order mark in front.
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+        return json.loads(file.data.decode("utf-8-sig"))
     except ValueError as error:
         raise ValueError(
-            f"{path}: is not JSON ({error}); write or download the file again"
+            f"{file.where}: is not JSON ({error}); write or download the file again"
         ) from error
 
 

@@ -10,7 +10,7 @@ from pix2seq_d.data.coco_panoptic import CocoPanoptic
 from pix2seq_d.evaluation import pq
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
-from pix2seq_d.panoptic_files import PanopticWriter, check_files, read_png_ids
+from pix2seq_d.panoptic_files import PanopticWriter, read_png_ids
 
 SPACE = LabelSpace(
     (
@@ -169,18 +169,3 @@ def test_read_png_ids_refuses_other_files(tmp_path):
         read_png_ids(tmp_path / "text.png")
     with pytest.raises(FileNotFoundError, match=r"none\.png: no such file"):
         read_png_ids(tmp_path / "none.png")
-
-
-def test_check_files_looks_into_subfolders_and_counts(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.png").touch()
-    check_files(tmp_path, ["a/1.png"], named_by="j.json")
-    with pytest.raises(
-        FileNotFoundError,
-        match=r"lacks 1\.png, a/2\.png, b/1\.png and 1 more \(4 of the 5 files named "
-        r"by j\.json\)",
-    ):
-        names = ["1.png", "a/1.png", "a/2.png", "b/1.png", "b/2.png"]
-        check_files(tmp_path, names, named_by="j.json")
-    with pytest.raises(FileNotFoundError, match=r"none: no such folder, but j\.json"):
-        check_files(tmp_path / "none", ["x"], named_by="j.json")

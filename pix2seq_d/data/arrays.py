@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from pix2seq_d.data.source import Example, Source
+from pix2seq_d.data.source import DecodedExample, Example, Source
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
 
@@ -97,7 +97,7 @@ class Arrays:
                 f"{unknown.tolist()} of the map, or names a category that is not in "
                 "categories; each id needs an entry with a known category_id"
             )
-        return Example(
+        return DecodedExample(
             image_id=entry.get("image_id", index),
             file_name=entry.get("file_name", f"{index:06d}.png"),
             image=self._images[index],

@@ -5,7 +5,7 @@ import numpy as np
 from pix2seq_d.data.scene import STUFF_KINDS, THING_KINDS, Scene
 from pix2seq_d.data.scene_draw import draw_scene
 from pix2seq_d.data.scene_render import FIRST_THING_ID, GROUND_ID, SKY_ID, render
-from pix2seq_d.data.source import Example
+from pix2seq_d.data.source import DecodedExample
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
 
@@ -90,10 +90,10 @@ class Shapes:
         entropy = np.random.SeedSequence([self._stream, seed, int(index)])
         return draw_scene(np.random.Generator(np.random.PCG64(entropy)))
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> DecodedExample:
         scene = self.scene(index)
         image, ids = render(scene, size=self.size)
-        return Example(
+        return DecodedExample(
             image_id=int(index),
             file_name=f"shapes_{self.split}_{index:06d}.png",
             image=image,

@@ -1,29 +1,104 @@
 """What every dataset is to the pipelines: labelled images with random access."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+from pix2seq_d.image_files import File, image_size, open_image, read_rgb
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 
+_EXIF_ORIENTATION = 0x0112
 
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """One decoded example.
+
+class Example(Protocol):
+    """One labelled image.
 
     Attributes:
-      image_id: id of the image in the dataset's JSON.
+      image_id: id of the image in the dataset's files.
       file_name: the image's file name, relative to its folder; names outputs.
       image: [H, W, 3] uint8 RGB.
       panoptic: the truth, ids int32 [H, W].
     """
 
+    @property
+    def image_id(self) -> int | str: ...  # noqa: D102
+
+    @property
+    def file_name(self) -> str: ...  # noqa: D102
+
+    @property
+    def image(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def panoptic(self) -> PanopticMap: ...  # noqa: D102
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodedExample:
+    """An `Example` in memory."""
+
     image_id: int | str
     file_name: str
     image: np.ndarray
     panoptic: PanopticMap
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedExample:
+    """An `Example` as its files hold it; each half is decoded at its first use.
+
+    Attributes:
+      image_id: as in `Example`.
+      file_name: as in `Example`.
+      image_file: the image.
+      label_file: the label map.
+      decode_labels: label_file -> panoptic map; raises ValueError naming the file.
+    """
+
+    image_id: int | str
+    file_name: str
+    image_file: File
+    label_file: File
+    decode_labels: Callable[[File], PanopticMap]
+
+    @property
+    def image(self) -> np.ndarray:
+        """[H, W, 3] uint8 RGB; ValueError if the file is damaged."""
+        return self._image
+
+    @property
+    def panoptic(self) -> PanopticMap:
+        """The truth; ValueError if damaged, or of another size than the image."""
+        return self._panoptic
+
+    @functools.cached_property
+    def _image(self) -> np.ndarray:
+        return read_rgb(self.image_file)
+
+    @functools.cached_property
+    def _panoptic(self) -> PanopticMap:
+        found = self.decode_labels(self.label_file)
+        size = image_size(self.image_file)
+        if found.ids.shape != size:
+            raise ValueError(self._size_message(size, found.ids.shape))
+        return found
+
+    def _size_message(self, image: tuple[int, ...], labels: tuple[int, ...]) -> str:
+        message = (
+            f"{self.label_file.where}: has {labels[1]}x{labels[0]} pixels, its image "
+            f"{self.image_file.where} {image[1]}x{image[0]} (width x height); "
+        )
+        exif = open_image(self.image_file).getexif()
+        if exif.get(_EXIF_ORIENTATION, 1) > 4 and labels == image[::-1]:
+            return message + (
+                "the image is turned by its EXIF orientation only: save it turned, "
+                "without EXIF"
+            )
+        return message + "scale one of them (labels: nearest neighbour)"
 
 
 class Source(Protocol):

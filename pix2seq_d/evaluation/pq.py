@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from pix2seq_d.files import Folder, check_names
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
-from pix2seq_d.panoptic_files import check_files, read_map
+from pix2seq_d.panoptic_files import read_map
 from pix2seq_d.panoptic_index import list_some, read_index
 
 
@@ -288,10 +289,10 @@ def evaluate(gt_json: Path | str, pred_json: Path | str) -> dict[str, dict[Any, 
     except ValueError as error:
         raise ValueError(f"{truth.path}: {error}") from error
     truth.check_categories(c["id"] for c in truth.categories)
-    folders = [index.path.with_suffix("") for index in (truth, found)]
+    folders = [Path(index.path).with_suffix("") for index in (truth, found)]
     for index, folder in zip((truth, found), folders, strict=True):
         names = [index.png_name(i) for i in truth.rows]
-        check_files(folder, names, named_by=f"annotations of {index.path}")
+        check_names(Folder(folder), names, named_by=f"annotations of {index.path}")
     for image_id in truth.rows:
         maps = [
             read_map(index, folder, image_id)

@@ -1,6 +1,8 @@
 """COCO panoptic folders: real ones, a tiny one, and one line for everything broken."""
 
 import json
+import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +14,11 @@ from pix2seq_d.panoptic import Segment, to_channels
 
 def open_val(folder):
     return CocoPanoptic.from_root(folder.root, "val")
+
+
+def decode(source, index):
+    example = source[index]
+    return example.image, example.panoptic
 
 
 def refused(error, message, action, *arguments):
@@ -48,9 +55,7 @@ def test_examples_come_in_the_order_of_image_ids(coco_folder):
 def test_official_layout_and_plain_constructor_find_the_same(coco_folder):
     expected = open_val(coco_folder)[0]
     root = coco_folder.root
-    plain = CocoPanoptic(
-        str(coco_folder.images), str(coco_folder.json_path), str(coco_folder.pngs)
-    )
+    plain = CocoPanoptic(coco_folder.images, coco_folder.json_path, coco_folder.pngs)
     np.testing.assert_array_equal(plain[0].image, expected.image)
     (root / "annotations").mkdir()
     coco_folder.json_path.rename(root / "annotations" / "panoptic_val.json")
@@ -59,6 +64,48 @@ def test_official_layout_and_plain_constructor_find_the_same(coco_folder):
     official = open_val(coco_folder)[0]
     np.testing.assert_array_equal(official.image, expected.image)
     np.testing.assert_array_equal(official.panoptic.ids, expected.panoptic.ids)
+
+
+@pytest.mark.parametrize("inner", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_the_official_zip_files_as_downloaded(coco_folder, inner):
+    """val.zip, and a zip of the PNGs inside the zip of the annotations."""
+    expected = open_val(coco_folder)
+    root = coco_folder.root
+    with zipfile.ZipFile(root / "val.zip", "w") as images:
+        for path in coco_folder.images.iterdir():
+            images.write(path, f"val/{path.name}")
+    with zipfile.ZipFile(root / "pngs.zip", "w") as pngs:
+        for path in coco_folder.pngs.iterdir():
+            pngs.write(path, f"panoptic_val/{path.name}")
+            pngs.writestr(f"__MACOSX/panoptic_val/._{path.name}", b"junk")
+    with zipfile.ZipFile(root / "panoptic_annotations_trainval.zip", "w") as outer:
+        outer.write(coco_folder.json_path, "annotations/panoptic_val.json")
+        outer.write(root / "pngs.zip", "annotations/panoptic_val.zip", inner)
+    zipped = root.parent / "zipped"
+    zipped.mkdir()
+    for name in ("val.zip", "panoptic_annotations_trainval.zip"):
+        (root / name).rename(zipped / name)
+    source = CocoPanoptic.from_root(zipped, "val")
+    assert len(source) == 3
+    for a, b in zip(source, expected, strict=True):
+        assert (a.image_id, a.file_name) == (b.image_id, b.file_name)
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.panoptic.ids, b.panoptic.ids)
+        assert a.panoptic.segments == b.panoptic.segments
+    message = r"no panoptic_test\.json here"
+    refused(FileNotFoundError, message, CocoPanoptic.from_root, zipped, "test")
+
+
+def test_zipped_folders_beside_the_json(coco_folder):
+    expected = open_val(coco_folder)[1]
+    for folder, name in ((coco_folder.images, "val"), (coco_folder.pngs, "")):
+        with zipfile.ZipFile(f"{folder}.zip", "w") as packed:
+            for path in folder.iterdir():
+                packed.write(path, f"{name}/{path.name}" if name else path.name)
+        shutil.rmtree(folder)
+    example = open_val(coco_folder)[1]
+    np.testing.assert_array_equal(example.image, expected.image)
+    np.testing.assert_array_equal(example.panoptic.ids, expected.panoptic.ids)
 
 
 def test_images_in_subfolders_and_text_ids(coco_folder):
@@ -144,14 +191,14 @@ def test_missing_root_split_and_folders_are_named(coco_folder, tmp_path):
     message = r"no panoptic_test\.json; splits found: train2017, val; name one"
     refused(FileNotFoundError, message, load, root, "test")
     coco_folder.images.rename(root / "pictures")
-    message = "no folder images/val/ or val/; put the images"
+    message = r"no folder images/val/ or val/, nor val\.zip; put the images"
     refused(FileNotFoundError, message, load, root, "val")
     coco_folder.pngs.rename(root / "labels")
-    message = r"no folder panoptic_val/ beside panoptic_val\.json; put"
+    message = r"no folder panoptic_val/ nor panoptic_val\.zip beside panoptic_val\.json"
     refused(FileNotFoundError, message, load, root, "val")
     (root / "panoptic_val.zip").touch()
-    message = r"no folder panoptic_val/.*; unzip panoptic_val\.zip"
-    refused(FileNotFoundError, message, load, root, "val")
+    message = r"panoptic_val\.zip: cannot be read as a zip file .*; download it again"
+    refused(ValueError, message, load, root, "val")
 
 
 def test_missing_files_are_named_without_decoding(coco_folder):
@@ -164,7 +211,7 @@ def test_missing_files_are_named_without_decoding(coco_folder):
     refused(FileNotFoundError, message, open_val, coco_folder)
     (coco_folder.pngs / "10.png").touch()
     source = open_val(coco_folder)
-    refused(ValueError, r"10\.png: cannot be decoded", source.__getitem__, 0)
+    refused(ValueError, r"10\.png: is empty; copy", decode, source, 0)
 
 
 @pytest.mark.parametrize(
@@ -275,15 +322,15 @@ def test_bad_pixels_are_named_at_access(coco_folder):
     source = open_val(coco_folder)
     coco_folder.save_ids("10.png", coco_folder.ids[:, :5])
     message = r"10\.png: has 5x6 pixels, its image .*10\.png 8x6 \(width x height\)"
-    refused(ValueError, message, source.__getitem__, 0)
+    refused(ValueError, message, decode, source, 0)
     coco_folder.save_ids("20.png", np.where(coco_folder.ids == 5, 6, 9))
     message = r"20\.png: ids 6, 9 are not in segments_info of .*panoptic_val\.json"
-    refused(ValueError, message, source.__getitem__, 1)
+    refused(ValueError, message, decode, source, 1)
     Image.fromarray(coco_folder.ids.astype(np.uint8)).convert("P").save(
         coco_folder.pngs / "30.png"
     )
     message = r"30\.png: has mode P, not RGB; write ids as 8-bit RGB"
-    refused(ValueError, message, source.__getitem__, 2)
+    refused(ValueError, message, decode, source, 2)
 
 
 def test_truncated_jpeg_is_named_at_access(coco_folder):
@@ -295,7 +342,7 @@ def test_truncated_jpeg_is_named_at_access(coco_folder):
     coco_folder.save_json()
     source = open_val(coco_folder)
     message = r"10\.jpg: cannot be decoded \(.*truncated"
-    refused(ValueError, message, source.__getitem__, 0)
+    refused(ValueError, message, decode, source, 0)
 
 
 def test_exif_turned_image_is_explained(coco_folder):
@@ -308,4 +355,4 @@ def test_exif_turned_image_is_explained(coco_folder):
     coco_folder.content["images"][1] = {"id": 10, "file_name": "10.jpg"}
     coco_folder.save_json()
     source = open_val(coco_folder)
-    refused(ValueError, "EXIF orientation only: save it", source.__getitem__, 0)
+    refused(ValueError, "EXIF orientation only: save it", decode, source, 0)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from pix2seq_d.data.source import Example
+from pix2seq_d.data.source import DecodedExample
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
 
@@ -30,7 +30,7 @@ class TinySource:
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> DecodedExample:
         self.reads.append(index)
         if index == self.broken:
             raise ValueError(f"{index:03d}.png: truncated file; fetch it again")
@@ -46,7 +46,9 @@ class TinySource:
             for k in range(1, 6)
             if (blocks == k).any()
         )
-        return Example(index, f"{index:03d}.png", image, PanopticMap(ids, segments))
+        return DecodedExample(
+            index, f"{index:03d}.png", image, PanopticMap(ids, segments)
+        )
 
 
 def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
