@@ -31,6 +31,7 @@ setuptools.setup(
     # `pix2seq-d train --config=shapes:tiny` works outside a checkout.
     packages=[*PACKAGES, "pix2seq_d.configs"],
     package_dir={"pix2seq_d.configs": "configs"},
+    package_data={"pix2seq_d.data": ["label_spaces/*.json"]},
     install_requires=[
         "jax>=0.10",
         "flax>=0.12",
@@ -42,6 +43,7 @@ setuptools.setup(
         "numpy>=2.1",
         "absl-py>=2.1",
         "pillow>=10.1",
+        "pycocotools>=2.0.8",
         "scipy>=1.12",
         "safetensors>=0.4",
         "matplotlib>=3.8",

@@ -25,7 +25,7 @@ def get_config(variant: str = "small") -> ml_collections.ConfigDict:
     config.model.max_instances = 256  # all that 8 bits hold
     # Stuff without ids is learned faster by small models; the paper's COCO models
     # give every segment an id.
-    config.data.stuff_ids = variant == "paper"
+    config.data.ids.stuff = variant == "paper"
     match variant:
         case "tiny":
             _tiny(config)

@@ -18,7 +18,7 @@ def get_config(variant: str = "tiny") -> ml_collections.ConfigDict:
     # 9 classes and void fit 4 bits. Stuff keeps instance id 0 (KITTI-STEP's rule,
     # spec 1.2), so the ids 1 to 7 are there for the at most 6 things.
     config.model.update(num_classes=0, max_instances=8, bits_per_channel=4)
-    config.data.stuff_ids = False
+    config.data.ids.stuff = False
     match variant:
         case "tiny":
             _tiny(config)

@@ -1,4 +1,4 @@
-"""Panoptic maps: segment ids <-> (semantic, instance) channels; PNG coding; resize."""
+"""Panoptic maps: ids and segments; from channels; PNG coding; resize."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,11 +10,20 @@ from pix2seq_d.labels import VOID, LabelSpace
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """One segment of a panoptic map: its id in the map, category id, crowd flag."""
+    """One segment of a panoptic map.
+
+    Attributes:
+      id: in the map.
+      category_id: of its class.
+      is_crowd: a region of things that are not told apart.
+      instance: its number in the dataset's own files, where they have one that
+        means something, as a video's tracks; 0 where they say "no instance".
+    """
 
     id: int
     category_id: int
     is_crowd: bool = False
+    instance: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,60 +47,6 @@ def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
 def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
     """int [...] in [0, 2**24) -> uint8 [..., 3], the inverse of `rgb_to_ids`."""
     return np.stack([(ids >> shift) & 255 for shift in (0, 8, 16)], -1).astype(np.uint8)
-
-
-def to_channels(
-    panoptic: PanopticMap,
-    label_space: LabelSpace,
-    *,
-    max_instances: int,
-    stuff_ids: bool = True,
-) -> np.ndarray:
-    """Panoptic map -> (semantic, instance) channels.
-
-    Every segment, thing or stuff, gets one instance number 1, 2, ... by falling
-    area; crowd, void and, where there are more than `max_instances - 1`
-    segments, the smallest ones become (0, 0). Without `stuff_ids` only things do;
-    stuff keeps instance id 0.
-
-    Args:
-      panoptic: map whose category ids are all in `label_space`.
-      label_space: the categories.
-      max_instances: number of instance ids, 0 included.
-      stuff_ids: whether stuff segments get ids, as for COCO; for KITTI-STEP not.
-    Returns:
-      [H, W, 2] int32: semantic id in [0, num_classes), instance in
-      [0, max_instances).
-    Raises:
-      ValueError: an id in the map without a segment, or an unknown category.
-    Source: spec 1.2; section 12 (crowd and overflow).
-    """
-    present, inverse, areas = np.unique(
-        panoptic.ids, return_inverse=True, return_counts=True
-    )
-    by_id = {s.id: s for s in panoptic.segments}
-    table = np.zeros((len(present), 2), np.int32)
-    next_instance = 1
-    for row in np.argsort(-areas, kind="stable"):
-        segment_id = int(present[row])
-        if segment_id == VOID:
-            continue
-        segment = by_id.get(segment_id)
-        if segment is None:
-            raise ValueError(f"id {segment_id} of the map is not among its segments")
-        semantic = label_space.semantic_of.get(segment.category_id)
-        if semantic is None:
-            raise ValueError(
-                f"segment {segment_id} has unknown category id {segment.category_id}"
-            )
-        if segment.is_crowd:
-            continue
-        if not stuff_ids and not label_space.is_thing[semantic]:
-            table[row] = semantic, 0
-        elif next_instance < max_instances:
-            table[row] = semantic, next_instance
-            next_instance += 1
-    return table[inverse.reshape(panoptic.ids.shape)]
 
 
 def from_channels(labels: np.ndarray, label_space: LabelSpace) -> PanopticMap:

@@ -8,13 +8,8 @@ import ml_collections
 import pytest
 
 from pix2seq_d import config as config_lib
-from pix2seq_d.config import (
-    Config,
-    ConfigError,
-    DataConfig,
-    from_config_dict,
-    to_config_dict,
-)
+from pix2seq_d.config import Config, ConfigError, from_config_dict, to_config_dict
+from pix2seq_d.instance_ids import THINGS
 
 
 def nested(path, value):
@@ -146,6 +141,7 @@ def test_wrong_types_are_refused(path, value):
         ("diffusion.num_steps", 0),
         ("diffusion.time_difference", -1.0),
         ("diffusion.noise_draws", 0),
+        ("data.max_skipped", -1),
         ("train.dtype", "float16"),
         ("train.batch_size", 0),
         ("train.num_steps", 0),
@@ -164,14 +160,12 @@ def test_refused_values_are_named_with_their_field(path, value):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "fields", [dict(scale_jitter=(1.0, 2.0)), dict(color_jitter=0.5)]
-)
-def test_the_memory_loader_has_no_jitter(fields):
-    (name,) = fields
-    with pytest.raises(ConfigError, match=rf"^config field data\.{name}=.*'tf'"):
-        from_config_dict({"data": {"loader": "memory", **fields}})
-    assert getattr(from_config_dict({"data": fields}).data, name) == fields[name]
+def test_id_rules_are_checked_and_named():
+    for name, value in (("crowd", "ignore"), ("order", "area")):
+        with pytest.raises(ConfigError, match=rf"field data\.ids\.{name}='{value}':"):
+            from_config_dict({"data": {"ids": {name: value}}})
+    rule = from_config_dict({"data": {"ids": {"stuff": False}}}).data.ids
+    assert rule == THINGS
 
 
 def test_sizes_must_fit_the_strides():
@@ -239,15 +233,10 @@ def test_derived_numbers_of_the_representation():
         ("model.mask_size", (48, 48)),
         ("diffusion.loss_weight_power", -2.0),
         ("diffusion.noise_draws", 0),
+        ("data.max_skipped", -1),
         ("diffusion.train_schedule.tau", 0.0),
     ],
 )
 def test_values_out_of_range_are_named(field, value):
     with pytest.raises(ConfigError, match=re.escape(f"{field}=")):
         from_config_dict(nested(field, value))
-
-
-def test_the_memory_loader_refuses_what_it_cannot_do():
-    for field, value in (("scale_jitter", (1.0, 2.0)), ("color_jitter", 0.5)):
-        with pytest.raises(ConfigError, match=f"data.{field}=.*data.loader='tf'"):
-            DataConfig(loader="memory", **{field: value})

@@ -1,8 +1,8 @@
 """Panoptic maps: channels, PNG coding, nearest resizing."""
 
 import numpy as np
-import pytest
 
+from pix2seq_d.instance_ids import to_channels
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import (
     PanopticMap,
@@ -11,7 +11,6 @@ from pix2seq_d.panoptic import (
     ids_to_rgb,
     resize_nearest,
     rgb_to_ids,
-    to_channels,
 )
 
 SPACE = LabelSpace(
@@ -27,37 +26,12 @@ MAP = PanopticMap(
 )
 
 
-def test_instances_are_numbered_by_falling_area():
-    labels = to_channels(MAP, SPACE, max_instances=101)
-    assert labels.dtype == np.int32
-    np.testing.assert_array_equal(
-        labels[..., 0], [[1, 1, 1, 1, 1], [2, 2, 2, 2, 2], [2, 0, 0, 0, 0]]
-    )
-    np.testing.assert_array_equal(
-        labels[..., 1], [[1, 1, 1, 1, 1], [3, 3, 2, 2, 2], [4, 0, 0, 0, 0]]
-    )
-
-
-def test_overflow_drops_the_smallest_segments_to_void():
-    labels = to_channels(MAP, SPACE, max_instances=3)
-    assert set(np.unique(labels[..., 1])) == {0, 1, 2}
-    kept = np.isin(MAP.ids, [90, 8])
-    np.testing.assert_array_equal(labels[..., 1] > 0, kept)
-    np.testing.assert_array_equal(labels[..., 0] > 0, kept)
-
-
-def test_crowd_becomes_void_and_takes_no_instance():
-    segments = (Segment(90, 7), Segment(41, 3), Segment(8, 3, True), Segment(12, 3))
-    labels = to_channels(PanopticMap(MAP.ids, segments), SPACE, max_instances=4)
-    assert not labels[MAP.ids == 8].any()
-    assert set(np.unique(labels[..., 1])) == {0, 1, 2, 3}
-
-
 def test_channels_round_trip_up_to_ids():
-    labels = to_channels(MAP, SPACE, max_instances=101)
+    labels = to_channels([MAP], SPACE, max_instances=101).labels[0]
     back = from_channels(labels, SPACE)
     assert back.ids.dtype == np.int32
-    np.testing.assert_array_equal(to_channels(back, SPACE, max_instances=101), labels)
+    again = to_channels([back], SPACE, max_instances=101).labels[0]
+    np.testing.assert_array_equal(again, labels)
     category = {s.id: s.category_id for s in MAP.segments} | {0: 0}
     category_back = {s.id: s.category_id for s in back.segments} | {0: 0}
     pairs = set(zip(MAP.ids.ravel().tolist(), back.ids.ravel().tolist(), strict=True))
@@ -75,18 +49,10 @@ def test_from_channels_voids_half_labels_and_splits_ids_by_class():
 
 def test_empty_map():
     empty = PanopticMap(np.zeros((2, 3), np.int32), ())
-    labels = to_channels(empty, SPACE, max_instances=5)
+    labels = to_channels([empty], SPACE, max_instances=5).labels[0]
     assert labels.shape == (2, 3, 2)
     assert not labels.any()
     assert from_channels(labels, SPACE).segments == ()
-
-
-def test_undescribed_ids_and_categories_are_named():
-    with pytest.raises(ValueError, match="id 12 of the map"):
-        to_channels(PanopticMap(MAP.ids, MAP.segments[:3]), SPACE, max_instances=5)
-    wrong = (*MAP.segments[:3], Segment(12, 99))
-    with pytest.raises(ValueError, match="segment 12 has unknown category id 99"):
-        to_channels(PanopticMap(MAP.ids, wrong), SPACE, max_instances=5)
 
 
 def test_rgb_round_trip_at_the_byte_borders():

@@ -123,9 +123,7 @@ def denoising_sheet(trained: Trained, source: Source) -> np.ndarray:
             original=example.image.shape[:2],
         )
         shown = [
-            raw_panoptic(
-                at_size(states[step - 1], row), labels, stuff_ids=settings.stuff_ids
-            )
+            raw_panoptic(at_size(states[step - 1], row), labels, rule=settings.rule)
             for step in steps
         ]
         rows.append(

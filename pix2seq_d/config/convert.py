@@ -79,7 +79,12 @@ def _build(cls: type, values: Fields, path: str) -> Any:
         if name in values:
             where = f"{path}.{name}".lstrip(".")
             made[name] = _convert(hint, values[name], where)
-    return cls(**made)
+    try:
+        return cls(**made)
+    except ConfigError:
+        raise
+    except ValueError as error:  # of a dataclass from outside this folder
+        raise ConfigError(f"config field {path}.{error}") from error
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:

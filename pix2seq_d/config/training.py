@@ -6,9 +6,13 @@ from pix2seq_d.config.errors import ConfigError, require, require_range
 from pix2seq_d.config.model import ModelConfig
 from pix2seq_d.diffusion import schedule as schedules
 from pix2seq_d.diffusion.sampler import METHODS
+from pix2seq_d.instance_ids import COCO, IdRule
 
 INF = float("inf")
-SOURCES = ("shapes", "coco_panoptic", "arrays")
+SOURCES = (
+    *("shapes", "coco_panoptic", "cityscapes", "kitti_step", "davis", "vipseg"),
+    *("tfds", "arrays"),
+)
 LOADERS = ("memory", "tf")
 DTYPES = ("float32", "bfloat16")
 
@@ -137,8 +141,9 @@ class EvaluationConfig:
 class SourceConfig:
     """Where the images come from."""
 
-    name: str = "shapes"  # shapes, coco_panoptic or arrays
-    root: str = ""  # folder of a COCO-panoptic data set, or an npz file's folder
+    name: str = "shapes"  # layout of the data, one of SOURCES (docs/data.md)
+    root: str = ""  # folder of the data; tfds: its data_dir, empty: TFDS's own
+    builder: str = ""  # tfds only: name of the builder, e.g. coco/2017_panoptic
     train_split: str = "train"
     eval_split: str = "val"
     train_images: int = 8192  # shapes only: scenes in the training split
@@ -150,13 +155,14 @@ class DataConfig:
     """Input pipeline (spec 5.3)."""
 
     source: SourceConfig = SourceConfig()
-    loader: str = (
-        "tf"  # tf: any source; memory: examples of network size, no TensorFlow
-    )
-    scale_jitter: tuple[float, float] = (1.0, 1.0)  # range of the random scale (tf)
-    color_jitter: float = 0.0  # strength (tf)
+    # tf: reads every epoch; memory: reads once, keeps all on the devices, needs no
+    # TensorFlow.
+    loader: str = "tf"
+    max_skipped: int = 0  # broken training images to go on without; 0: stop at one
+    scale_jitter: tuple[float, float] = (1.0, 1.0)  # range of the random scale
+    color_jitter: float = 0.0  # strength
     flip: float = 0.5  # probability of a horizontal flip
-    stuff_ids: bool = True  # stuff has instance ids (COCO); False: id 0 (KITTI-STEP)
+    ids: IdRule = COCO  # which segments have instance ids, and how they are drawn
 
     def __post_init__(self) -> None:
         require(
@@ -168,22 +174,12 @@ class DataConfig:
             f"data.loader={self.loader!r}: choose one of {LOADERS}",
         )
         require_range("data", self, 0, 1, "flip", "color_jitter")
+        require_range("data", self, 0, INF, "max_skipped")
         low, high = self.scale_jitter
         require(
             0 < low <= high,
             f"data.scale_jitter={self.scale_jitter!r}: take (low, high) with "
             "0 < low <= high",
-        )
-        memory = self.loader == "memory"
-        require(
-            not memory or self.scale_jitter == (1.0, 1.0),
-            f"data.scale_jitter={self.scale_jitter!r}: data.loader='memory' "
-            "has none; set it to (1.0,1.0), or take data.loader='tf'",
-        )
-        require(
-            not memory or self.color_jitter == 0,
-            f"data.color_jitter={self.color_jitter!r}: data.loader='memory' "
-            "has none; set it to 0, or take data.loader='tf'",
         )
 
 

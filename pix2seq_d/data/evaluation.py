@@ -16,6 +16,7 @@ from PIL import Image
 from pix2seq_d import panoptic
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
+from pix2seq_d.instance_ids import COCO, IdRule, to_channels
 
 PAD_VALUE = 0.3  # of images; spec 5.3, step 6
 
@@ -119,7 +120,7 @@ def eval_batches(
     mask_size: Sequence[int],
     max_instances: int,
     batch_size: int,
-    stuff_ids: bool = True,
+    rule: IdRule = COCO,
     limit: int | None = None,
     indices: Iterable[int] | None = None,
     num_workers: int = 4,
@@ -132,7 +133,7 @@ def eval_batches(
       mask_size: (h, w) of the masks.
       max_instances: number of instance ids, 0 included.
       batch_size: rows of every batch.
-      stuff_ids: whether stuff segments get instance ids, see `panoptic.to_channels`.
+      rule: which segments get instance ids.
       limit: number of leading examples to take; None takes all.
       indices: examples to take instead, e.g. one process's share; -1 stands for
         a padding row, so that shares can be given one length.
@@ -152,12 +153,12 @@ def eval_batches(
         if index < 0:
             return _padding(image_size, labels=np.zeros((*mask_size, 2), np.int32))
         example = source[index]
-        labels = panoptic.to_channels(
-            example.panoptic,
+        labels = to_channels(
+            [example.panoptic],
             source.label_space,
             max_instances=max_instances,
-            stuff_ids=stuff_ids,
-        )
+            rule=rule,
+        ).labels[0]
         row = _row(index, example.image, image_size)
         return row | {"labels": fit_labels(labels, image_size, mask_size)}
 

@@ -1,20 +1,43 @@
-"""Training batches for datasets that fit in memory, without TensorFlow.
+"""Training batches made on the device from a dataset that fits into its memory.
 
-For sources whose images already have the network's size: no resizing, no colour
-change, only the random flip and the random instance ids. Decoded examples stay
-in memory, so every epoch after the first costs array copies only.
+Everything is decoded once and kept there as uint8; a step sends indices and draws
+and gets the augmented batch back. Needs no TensorFlow.
 """
 
+import concurrent.futures
+import functools
+import os
 from collections.abc import Generator, Iterator, Sequence
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
-from pix2seq_d import panoptic
-from pix2seq_d.data import order
+from pix2seq_d.data import augment, device_transforms, order, reading
+from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, Draw
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
+from pix2seq_d.instance_ids import COCO, IdRule
+from pix2seq_d.progress import Progress
+from pix2seq_d.sharding import mesh as meshes
 
-Batch = dict[str, np.ndarray]
+
+class Table(NamedTuple):
+    """A whole dataset.
+
+    Attributes:
+      images: [N, H, W, 3] uint8, each in the upper left corner.
+      labels: [N, H, W, C] uint8 or uint16, as `reading.Arrays`.
+      sizes: [N, 2] int32, (height, width) of each.
+      id_ranges: [N] int32, as `reading.Arrays`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    sizes: np.ndarray
+    id_ranges: np.ndarray
 
 
 def train_batches(
@@ -26,40 +49,44 @@ def train_batches(
     batch_size: int,
     seed: int,
     start_step: int = 0,
-    flip: float = 0.5,
-    stuff_ids: bool = True,
+    augmentation: Augmentation = FLIP_ONLY,
+    rule: IdRule = COCO,
+    num_past: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-    cache_bytes: int = 8 << 30,
-) -> Generator[Batch, None, None]:
+    mesh: Mesh | None = None,
+    max_bytes: int = 16 << 30,
+) -> Generator[dict[str, jax.Array], None, None]:
     """Endless training batches; batch k is a pure function of (seed, k).
 
     Args:
-      source: labelled images, all of size `image_size`.
+      source: labelled images of any size, or `Clips`; read at once.
       image_size: (H, W) of the network's input.
       mask_size: (h, w) of the masks.
       max_instances: number of instance ids, 0 included.
       batch_size: examples per global batch, over all processes.
       seed: seed of order and augmentation.
       start_step: number of the first batch; costs nothing.
-      flip: probability of the horizontal flip.
-      stuff_ids: whether stuff segments get instance ids, see `panoptic.to_channels`.
+      augmentation: how much examples vary.
+      rule: which segments get instance ids, and how they are drawn.
+      num_past: F, number of past frames of a clip; 0 for images.
       process_index: this process.
-      process_count: processes that read; each gets an equal share of the batch.
-      cache_bytes: decoded examples kept at most; the rest is read every epoch.
+      process_count: processes; each sends its share of indices and draws.
+      mesh: the batch is split over it, the dataset is on each of its devices; None
+        takes the first device.
+      max_bytes: of the dataset, decoded.
 
     Returns:
-      Generator of dicts with `image` uint8 [B, H, W, 3] and `labels` int32
-      [B, h, w, 2] (semantic, instance), B being this process's share. Closing
-      it ends its thread.
+      Generator of dicts with `image` [B, H, W, 3], float32 in [0, 1], or uint8 where
+      all images have the network's size and only flip; `labels` int32 [B, h, w, 2]
+      (semantic, instance); for clips also `past` int32 [B, h, w, 2 F].
 
     Raises:
-      ValueError: at once for a bad argument; from the iterator, for an image of
-        another size and whatever the source raises.
-    Source: spec 5.3, steps 4 and 7; spec 1.1, id mode `random`.
+      ValueError: at once for a bad argument, a dataset larger than `max_bytes`, and
+        whatever the source raises.
+    Source: spec 5.3; spec 1.1.
     """
 
-    # Called once here so that bad arguments fail at the call, not in the thread.
     def positions(step: int) -> np.ndarray:
         return order.batch_positions(
             step,
@@ -69,106 +96,141 @@ def train_batches(
         )
 
     order.locate(positions(start_step), num_examples=len(source), seed=seed)
-    reader = _Reader(source, tuple(image_size), max_instances, stuff_ids, cache_bytes)
+    mesh = meshes.make_mesh(jax.local_devices()[:1]) if mesh is None else mesh
+    host = load(source, max_instances=max_instances, rule=rule, max_bytes=max_bytes)
+    table = jax.tree.map(
+        functools.partial(
+            jax.make_array_from_process_local_data, meshes.replicated(mesh)
+        ),
+        host,
+    )
+    fits = (host.sizes == np.array(image_size)).all()
+    # No device needs another's rows; left to itself, XLA would gather them for a loop.
+    each, split = PartitionSpec(), PartitionSpec("data")
+    transform = functools.partial(
+        _batch,
+        image_size=tuple(image_size),
+        resizes=augmentation.scale_jitter != (1.0, 1.0) or not fits,
+        colors=augmentation.color_jitter > 0,
+        method="bicubic" if num_past else "bilinear",
+    )
+    make = jax.jit(
+        jax.shard_map(
+            transform, mesh=mesh, in_specs=(each, split, split), out_specs=split
+        )
+    )
 
-    def make() -> Iterator[Batch]:
+    def draws() -> Iterator[dict[str, np.ndarray]]:
         step = start_step
         while True:
             epochs, indices = order.locate(
                 positions(step), num_examples=len(source), seed=seed
             )
-            images = np.empty((len(indices), *image_size, 3), np.uint8)
-            labels = np.empty((len(indices), *mask_size, 2), np.int32)
-            for row, (epoch, index) in enumerate(zip(epochs, indices, strict=True)):
-                images[row], labels[row] = augment(
-                    *reader.read(int(index)),
-                    seed=order.example_seed(seed, int(epoch), int(index)),
+            drawn = [
+                augment.draw(
+                    augment.stream(seed, int(epoch), int(index)),
+                    augmentation,
+                    original=host.sizes[index].tolist(),
+                    image_size=image_size,
                     mask_size=mask_size,
+                    id_range=int(host.id_ranges[index]),
                     max_instances=max_instances,
-                    flip=flip,
+                    num_past=num_past,
                 )
-            yield {"image": images, "labels": labels}
+                for epoch, index in zip(epochs, indices, strict=True)
+            ]
+            stacked = (np.stack(values) for values in zip(*drawn, strict=True))
+            yield {
+                "index": indices.astype(np.int32),
+                **Draw(*stacked)._asdict(),
+            }
             step += 1
 
-    return prefetch(make(), depth=2)
+    def batches() -> Generator[dict[str, jax.Array], None, None]:
+        ahead = prefetch(draws(), depth=2)
+        try:
+            for drawn in ahead:
+                placed = meshes.put_batch(drawn, mesh)
+                index = placed.pop("index")
+                image, labels = make(table, index, Draw(**placed))
+                batch = {"image": image, "labels": labels[..., -2:]}
+                if num_past:
+                    batch["past"] = labels[..., :-2]
+                yield batch
+        finally:
+            ahead.close()
+
+    return batches()
 
 
-def augment(
-    image: np.ndarray,
-    labels: np.ndarray,
-    *,
-    seed: np.ndarray,
-    mask_size: Sequence[int],
-    max_instances: int,
-    flip: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Random flip, masks to mask size, random instance ids.
+def load(source: Source, *, max_instances: int, rule: IdRule, max_bytes: int) -> Table:
+    """Decodes a whole source in threads, with progress.
 
-    Args:
-      image: [H, W, 3] uint8.
-      labels: [H, W, 2] int, (semantic, instance), instance < max_instances.
-      seed: [2] uint32.
-      mask_size: (h, w).
-      max_instances: number of instance ids, 0 included.
-      flip: probability of the horizontal flip.
-
-    Returns:
-      image [H, W, 3] uint8 and labels [h, w, 2] int32, where the instance ids
-      went through a random permutation of 1 ... max_instances - 1.
+    Raises:
+      ValueError: it takes more than `max_bytes`; whatever the source raises.
     """
-    rng = np.random.default_rng(seed)
-    if rng.random() < flip:
-        image, labels = image[:, ::-1], labels[:, ::-1]
-    # After the flip (spec 5.3): nearest sampling is not symmetric, and the masks
-    # must sit on the same pixels of a flipped and an unflipped image.
-    small = panoptic.resize_nearest(labels, mask_size).astype(np.int32)
-    new_id = np.zeros(max_instances, np.int32)
-    new_id[1:] = 1 + rng.permutation(max_instances - 1)
-    small[..., 1] = new_id[small[..., 1]]
-    return image, small
+
+    def read(index: int) -> reading.Arrays:
+        return reading.read(
+            source[index], source.label_space, max_instances=max_instances, rule=rule
+        )
+
+    largest = max(source.label_space.num_classes, max_instances) - 1
+    label_type = np.min_scalar_type(largest)
+    found: list[tuple[np.ndarray, np.ndarray, int]] = []
+    used = 0
+    progress = Progress("reading", len(source), unit="image")
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        for arrays in pool.map(read, range(len(source))):
+            labels = arrays.labels.astype(label_type)
+            used += arrays.image.nbytes + labels.nbytes
+            if used > max_bytes:
+                raise ValueError(
+                    f"the training split takes more than {max_bytes / 2**30:.3g} GiB "
+                    "in memory; take data.loader='tf', which reads it again each epoch"
+                )
+            found.append((arrays.image, labels, arrays.id_range))
+            progress.update(len(found))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    sizes = np.array([image.shape[:2] for image, _, _ in found], np.int32)
+    shape = (len(found), *sizes.max(0))
+    images = np.zeros((*shape, 3), np.uint8)
+    label_maps = np.zeros((*shape, found[0][1].shape[-1]), label_type)
+    for row, (image, labels, _) in enumerate(found):
+        height, width = image.shape[:2]
+        images[row, :height, :width] = image
+        label_maps[row, :height, :width] = labels
+    ranges = np.array([id_range for _, _, id_range in found], np.int32)
+    return Table(images, label_maps, sizes, ranges)
 
 
-class _Reader:
-    """Reads examples of one size and keeps them, up to a byte budget."""
+def _batch(
+    table: Table,
+    index: jax.Array,
+    draws: Draw,
+    *,
+    image_size: tuple[int, ...],
+    resizes: bool,
+    colors: bool,
+    method: str,
+) -> tuple[jax.Array, jax.Array]:
+    """Takes rows of the table and transforms each by its draw."""
 
-    def __init__(
-        self,
-        source: Source,
-        image_size: tuple[int, ...],
-        max_instances: int,
-        stuff_ids: bool,
-        cache_bytes: int,
-    ) -> None:
-        self._source = source
-        self._image_size = image_size
-        self._max_instances = max_instances
-        self._stuff_ids = stuff_ids
-        self._free_bytes = cache_bytes
-        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        largest = max(source.label_space.num_classes, max_instances) - 1
-        self._label_dtype = np.min_scalar_type(largest)
+    def one(row: tuple[jax.Array, Draw]) -> tuple[jax.Array, jax.Array]:
+        index, draw = row
+        return device_transforms.train_example(
+            jnp.asarray(table.images)[index],
+            jnp.asarray(table.labels)[index],
+            draw,
+            original=jnp.asarray(table.sizes)[index],
+            image_size=image_size,
+            resizes=resizes,
+            colors=colors,
+            method=method,
+        )
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image [H, W, 3] uint8 and labels [H, W, 2] of the smallest int type."""
-        kept = self._cache.get(index)
-        if kept is not None:
-            return kept
-        example = self._source[index]
-        if example.image.shape[:2] != self._image_size:
-            have = "x".join(map(str, example.image.shape[:2]))
-            want = "x".join(map(str, self._image_size))
-            raise ValueError(
-                f"{example.file_name}: the image is {have}, the network takes {want}: "
-                "set model.image_size to it, or data.loader='tf', which resizes"
-            )
-        labels = panoptic.to_channels(
-            example.panoptic,
-            self._source.label_space,
-            max_instances=self._max_instances,
-            stuff_ids=self._stuff_ids,
-        ).astype(self._label_dtype)
-        size = example.image.nbytes + labels.nbytes
-        if size <= self._free_bytes:
-            self._free_bytes -= size
-            self._cache[index] = example.image, labels
-        return example.image, labels
+    # One by one, not vmapped: sums then are the same to the last bit however many
+    # examples a device has, so batches do not depend on the number of devices.
+    return jax.lax.map(one, (index, draws))

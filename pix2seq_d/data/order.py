@@ -10,14 +10,11 @@ import functools
 
 import numpy as np
 
-# Third word of every seed: keeps the draws of the two uses apart.
-_SHUFFLE, _AUGMENT = 0, 1
-
 
 @functools.lru_cache(maxsize=2)  # two, because a batch may straddle two epochs
 def permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     """[num_examples] int64, read-only: the order of one epoch (ours)."""
-    order = np.random.default_rng((seed, epoch, _SHUFFLE, 0)).permutation(num_examples)
+    order = np.random.default_rng((seed, epoch, 0, 0)).permutation(num_examples)
     order.flags.writeable = False
     return order
 
@@ -78,9 +75,3 @@ def batch_positions(
     share = batch_size // process_count
     first = step * batch_size + process_index * share
     return np.arange(first, first + share, dtype=np.int64)
-
-
-def example_seed(seed: int, epoch: int, index: int) -> np.ndarray:
-    """[2] uint32: seed of the augmentation of one example in one epoch (ours)."""
-    words = np.random.SeedSequence((seed, epoch, _AUGMENT, index))
-    return words.generate_state(2, np.uint32)

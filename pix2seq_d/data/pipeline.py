@@ -2,15 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pix2seq_d import panoptic
-from pix2seq_d.data import order, transforms
+from pix2seq_d.data import augment, order, reading, transforms
+from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, Draw
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
+from pix2seq_d.instance_ids import COCO, IdRule
 
 import tensorflow as tf  # isort: skip - after transforms, which quietens it
 
@@ -18,6 +19,16 @@ import tensorflow as tf  # isort: skip - after transforms, which quietens it
 # and then it is too late anyway.
 with contextlib.suppress(RuntimeError):
     tf.config.set_visible_devices([], "GPU")
+
+Batch = dict[str, np.ndarray]
+
+# Of what `read` hands to TensorFlow: image, labels, then the fields of Draw.
+_TYPES = (
+    *(tf.uint8, tf.int32),
+    *(tf.int32, tf.int32, tf.bool, tf.int32, tf.int32),
+    *(tf.bool, tf.int32, tf.float32, tf.bool, tf.bool),
+    tf.int32,
+)
 
 
 def train_batches(
@@ -29,36 +40,37 @@ def train_batches(
     batch_size: int,
     seed: int,
     start_step: int = 0,
-    scale_jitter: Sequence[float] = (1.0, 1.0),
-    color_jitter: float = 0.0,
-    flip: float = 0.5,
-    stuff_ids: bool = True,
+    augmentation: Augmentation = FLIP_ONLY,
+    rule: IdRule = COCO,
+    num_past: int = 0,
     process_index: int = 0,
     process_count: int = 1,
     num_workers: int | None = None,
-) -> Generator[dict[str, np.ndarray], None, None]:
+    place: Callable[[Batch], Any] = dict,
+) -> Generator[Any, None, None]:
     """Endless training batches; batch k is a pure function of (seed, k).
 
     Args:
-      source: labelled images.
+      source: labelled images, or `Clips`.
       image_size: (H, W) of the network's input.
       mask_size: (h, w) of the masks.
       max_instances: number of instance ids, 0 included.
       batch_size: examples per global batch, over all processes.
       seed: seed of order and augmentation.
       start_step: number of the first batch; costs nothing.
-      scale_jitter: bounds of the random scale; (1, 1) only fits the image.
-      color_jitter: strength of the colour jitter; 0 leaves colours alone.
-      flip: probability of the horizontal flip.
-      stuff_ids: whether stuff segments get instance ids, see `panoptic.to_channels`.
+      augmentation: how much examples vary.
+      rule: which segments get instance ids, and how they are drawn.
+      num_past: F, number of past frames of a clip; 0 for images.
       process_index: this process.
       process_count: processes that read; each gets an equal share of the batch.
       num_workers: examples made at once; None takes the number of CPUs. It does
         not change the batches.
+      place: called on every batch a step ahead, in a thread; puts it on devices.
 
     Returns:
-      Generator of dicts with `image` float32 [B, H, W, 3] in [0, 1] and `labels`
-      int32 [B, h, w, 2] (semantic, instance), B being this process's share.
+      Generator of what `place` makes of dicts with `image` float32 [B, H, W, 3] in
+      [0, 1] and `labels` int32 [B, h, w, 2] (semantic, instance), B being this
+      process's share; for clips also `past` int32 [B, h, w, 2 F], oldest first.
 
     Raises:
       ValueError: at once for a bad argument; from the generator, whatever the
@@ -81,43 +93,54 @@ def train_batches(
     # it in a stack dump: the worker hands on a black pixel, the consumer raises.
     failures: dict[int, Exception] = {}
 
-    def read(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def read(number: np.ndarray) -> tuple[np.ndarray, ...]:
         try:
             step, row = divmod(int(number), share)
-            epoch, index = order.locate(
-                positions(step)[row], num_examples=len(source), seed=seed
+            epoch, index = (
+                int(v)
+                for v in order.locate(
+                    positions(step)[row], num_examples=len(source), seed=seed
+                )
             )
-            example = source[int(index)]
-            labels = panoptic.to_channels(
-                example.panoptic,
+            arrays = reading.read(
+                source[index],
                 source.label_space,
                 max_instances=max_instances,
-                stuff_ids=stuff_ids,
+                rule=rule,
             )
-            words = order.example_seed(seed, int(epoch), int(index))
-            return example.image, labels, words.view(np.int32)
+            rng = augment.stream(seed, epoch, index)
         except Exception as error:
             failures[int(number)] = error
             black = np.zeros((1, 1, 3), np.uint8)
-            return black, np.zeros((1, 1, 2), np.int32), np.zeros(2, np.int32)
-
-    def make(number: tf.Tensor) -> transforms.Example:
-        image, labels, words = tf.numpy_function(
-            read, [number], [tf.uint8, tf.int32, tf.int32]
-        )
-        example = {
-            "image": tf.cast(tf.ensure_shape(image, (None, None, 3)), tf.float32) / 255,
-            "labels": tf.ensure_shape(labels, (None, None, 2)),
-        }
-        return transforms.train_example(
-            example,
-            seed=tf.ensure_shape(words, (2,)),
+            none = np.zeros((1, 1, 2 * num_past + 2), np.int32)
+            arrays, rng = reading.Arrays(black, none, 0), augment.stream(0, 0, 0)
+        draw = augment.draw(
+            rng,
+            augmentation,
+            original=arrays.image.shape,
             image_size=image_size,
             mask_size=mask_size,
+            id_range=arrays.id_range,
             max_instances=max_instances,
-            scale_range=scale_jitter,
-            color_strength=color_jitter,
-            flip=flip,
+            num_past=num_past,
+        )
+        return arrays.image, arrays.labels, *draw
+
+    shapes = (
+        *((2,), (2,), (), (mask_size[0],), (mask_size[1],)),
+        *((), (4,), (4,), (), (num_past,), (max_instances,)),
+    )
+
+    def make(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, labels, *draw = tf.numpy_function(read, [number], _TYPES)
+        draw = [tf.ensure_shape(x, s) for x, s in zip(draw, shapes, strict=True)]
+        return transforms.train_example(
+            tf.ensure_shape(image, (None, None, 3)),
+            tf.ensure_shape(labels, (None, None, 2 * num_past + 2)),
+            Draw(*draw),
+            image_size=image_size,
+            colors=augmentation.color_jitter > 0,
+            method="bicubic" if num_past else "bilinear",
         )
 
     def batches() -> Generator[Any, None, None]:
@@ -129,13 +152,16 @@ def train_batches(
         )
         dataset = dataset.batch(share, drop_remainder=True).prefetch(2)
         number = start_step * share
-        for batch in dataset.as_numpy_iterator():
+        for image, labels in dataset.as_numpy_iterator():
             failed = failures.keys() & set(range(number, number + share))
             if failed:
                 raise failures[min(failed)]
-            yield batch
+            batch = {"image": image, "labels": labels[..., -2:]}
+            if num_past:
+                batch["past"] = labels[..., :-2]
+            yield place(batch)
             number += share
 
-    # Not for speed: `prefetch` closes the iterator before Python shuts down, after
-    # which TensorFlow would wait for ever for its calls into Python.
+    # `prefetch` also closes the iterator before Python shuts down, after which
+    # TensorFlow would wait for ever for its calls into Python.
     return prefetch(batches(), depth=1)

@@ -109,3 +109,18 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Example: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One video of a `VideoSource`: its frames are source[start:stop], in order."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class VideoSource(Source, Protocol):
+    """A source of frames; segment ids are the same through all frames of a video."""
+
+    videos: tuple[Video, ...]

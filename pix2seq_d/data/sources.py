@@ -6,11 +6,15 @@ import importlib.util
 from collections.abc import Generator
 from pathlib import Path
 
-import numpy as np
+import jax
+from jax.sharding import Mesh
 
 from pix2seq_d.config import Config, ConfigError, SourceConfig
+from pix2seq_d.data.augment import Augmentation
+from pix2seq_d.data.reading import Skipping
 from pix2seq_d.data.source import Source
 from pix2seq_d.labels import LabelSpace
+from pix2seq_d.sharding import mesh as meshes
 
 
 def make_source(config: SourceConfig, *, train: bool, size: tuple[int, int]) -> Source:
@@ -26,26 +30,66 @@ def make_source(config: SourceConfig, *, train: bool, size: tuple[int, int]) -> 
         message names the file.
     """
     split = config.train_split if train else config.eval_split
-    if config.name != "shapes" and not config.root:
+    if config.name not in ("shapes", "tfds") and not config.root:
         raise ConfigError(
             f"config field data.source.root='': data.source.name={config.name!r} "
             "needs the folder of the data; pass --config.data.source.root=DIR"
         )
-    match config.name:
-        case "shapes":
-            from pix2seq_d.data.shapes import Shapes
+    if config.name == "shapes":
+        from pix2seq_d.data.shapes import Shapes
 
-            count = config.train_images if train else config.eval_images
-            return Shapes(split, size=size, num_examples=count)
+        count = config.train_images if train else config.eval_images
+        return Shapes(split, size=size, num_examples=count)
+    if config.name == "tfds" and not config.builder:
+        raise ConfigError(
+            "config field data.source.builder='': data.source.name='tfds' needs the "
+            "name of a builder; pass --config.data.source.builder=coco/2017_panoptic"
+        )
+    return open_source(config.name, config.root, split, builder=config.builder)
+
+
+def open_source(name: str, root: str, split: str, *, builder: str = "") -> Source:
+    """Opens one split of a dataset on disk.
+
+    Args:
+      name: its layout, one of `config.training.SOURCES` but `shapes`.
+      root: its folder.
+      split: as the layout names it, e.g. `train` or `val2017`.
+      builder: of `tfds`.
+    Raises:
+      FileNotFoundError, ValueError: the dataset is not as it should be; the
+        message names the file.
+    """
+    match name:
         case "coco_panoptic":
             from pix2seq_d.data.coco_panoptic import CocoPanoptic
 
-            return CocoPanoptic.from_root(config.root, split)
+            return CocoPanoptic.from_root(root, split)
+        case "cityscapes":
+            from pix2seq_d.data.cityscapes import Cityscapes
+
+            return Cityscapes.from_root(root, split)
+        case "kitti_step":
+            from pix2seq_d.data.kitti_step import KittiStep
+
+            return KittiStep.from_root(root, split)
+        case "davis":
+            from pix2seq_d.data.davis import Davis
+
+            return Davis.from_root(root, split)
+        case "vipseg":
+            from pix2seq_d.data.vipseg import VipSeg
+
+            return VipSeg.from_root(root, split)
+        case "tfds":
+            from pix2seq_d.data.tfds_source import open_tfds
+
+            return open_tfds(builder, split, root or None)
         case "arrays":
             from pix2seq_d.data.arrays import Arrays
 
-            return Arrays(Path(config.root) / f"{split}.npz")
-    raise ConfigError(f"config field data.source.name={config.name!r} is unknown")
+            return Arrays(Path(root) / f"{split}.npz")
+    raise ValueError(f"no dataset layout is called {name!r}")
 
 
 def with_label_space(config: Config, labels: LabelSpace) -> Config:
@@ -87,19 +131,23 @@ def train_batches(
     source: Source,
     config: Config,
     *,
+    mesh: Mesh,
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Generator[dict[str, np.ndarray], None, None]:
-    """This process's share of the training batches, from batch `start_step` on.
+) -> Generator[dict[str, jax.Array], None, None]:
+    """The training batches from batch `start_step` on, placed on the mesh.
 
-    TensorFlow is imported for `data.loader='tf'` only.
+    Every process makes its own share. TensorFlow is imported for `data.loader='tf'`
+    only.
     """
     model, data = config.model, config.data
+    if data.max_skipped:
+        source = Skipping(source, budget=data.max_skipped)
     if data.loader == "memory":
         from pix2seq_d.data import in_memory
 
-        batches = in_memory.train_batches
+        batches = functools.partial(in_memory.train_batches, mesh=mesh)
     else:
         if importlib.util.find_spec("tensorflow") is None:
             raise ConfigError(
@@ -111,8 +159,7 @@ def train_batches(
 
         batches = functools.partial(
             pipeline.train_batches,
-            scale_jitter=data.scale_jitter,
-            color_jitter=data.color_jitter,
+            place=functools.partial(meshes.put_batch, mesh=mesh),
         )
     return batches(
         source,
@@ -122,8 +169,12 @@ def train_batches(
         batch_size=config.train.batch_size,
         seed=config.train.seed,
         start_step=start_step,
-        flip=data.flip,
-        stuff_ids=data.stuff_ids,
+        augmentation=Augmentation(
+            scale_jitter=data.scale_jitter,
+            color_jitter=data.color_jitter,
+            flip=data.flip,
+        ),
+        rule=data.ids,
         process_index=process_index,
         process_count=process_count,
     )

@@ -15,6 +15,7 @@ from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 
@@ -34,7 +35,7 @@ class Settings:
       batch_size: images per call of the predict function.
       min_area: smallest segment in pixels at original size.
       merge_stuff: whether all segments of a stuff class become one.
-      stuff_ids: whether the model gives stuff instance ids.
+      rule: which segments have instance ids.
     """
 
     image_size: tuple[int, int]
@@ -43,7 +44,7 @@ class Settings:
     batch_size: int
     min_area: int
     merge_stuff: bool
-    stuff_ids: bool
+    rule: IdRule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Evaluation:
             mask_size=settings.mask_size,
             max_instances=settings.max_instances,
             batch_size=settings.batch_size,
-            stuff_ids=settings.stuff_ids,
+            rule=settings.rule,
             limit=self._limit,
         )
         for batch in batches:
@@ -200,5 +201,5 @@ def finish(
         label_space,
         min_area=settings.min_area,
         merge=settings.merge_stuff,
-        stuff_ids=settings.stuff_ids,
+        rule=settings.rule,
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pix2seq_d.instance_ids import COCO, IdRule
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, from_channels
 
@@ -81,7 +82,7 @@ def to_panoptic(
     *,
     min_area: int,
     merge: bool = True,
-    stuff_ids: bool = True,
+    rule: IdRule = COCO,
 ) -> PanopticMap:
     """Decoded channels at original size -> panoptic map.
 
@@ -90,10 +91,10 @@ def to_panoptic(
       label_space: the categories.
       min_area: smallest segment in pixels; smaller ones become void.
       merge: whether all segments of a stuff class become one.
-      stuff_ids: whether the model gives stuff instance ids (`to_channels`).
+      rule: of instance ids that the model was trained with.
     Source: spec 6.1, steps 4 and 5.
     """
-    labels = _all_numbered(labels, label_space, stuff_ids=stuff_ids)
+    labels = _all_numbered(labels, label_space, rule=rule)
     labels = majority_vote(
         labels, num_classes=label_space.num_classes, min_area=min_area
     )
@@ -103,25 +104,26 @@ def to_panoptic(
 
 
 def raw_panoptic(
-    labels: np.ndarray, label_space: LabelSpace, *, stuff_ids: bool
+    labels: np.ndarray, label_space: LabelSpace, *, rule: IdRule
 ) -> PanopticMap:
     """Decoded channels as they are, for looking at: every pair is a segment.
 
     Args:
       labels: [H, W, 2] int (semantic, instance).
       label_space: the categories.
-      stuff_ids: whether the model gives stuff instance ids (`to_channels`).
+      rule: of instance ids that the model was trained with.
     Source: ours.
     """
-    return from_channels(
-        _all_numbered(labels, label_space, stuff_ids=stuff_ids), label_space
-    )
+    return from_channels(_all_numbered(labels, label_space, rule=rule), label_space)
 
 
 def _all_numbered(
-    labels: np.ndarray, label_space: LabelSpace, *, stuff_ids: bool
+    labels: np.ndarray, label_space: LabelSpace, *, rule: IdRule
 ) -> np.ndarray:
-    if stuff_ids:
+    if not rule.classes:  # the ids alone count: all are of the first class
+        instance = labels[..., 1]
+        labels = np.stack([instance > 0, instance], -1).astype(np.int32)
+    if rule.stuff:
         return labels
     highest = int(labels[..., 1].max(initial=0))
     return number_stuff(

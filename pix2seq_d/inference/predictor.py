@@ -70,5 +70,5 @@ def eval_settings(config: Config) -> Settings:
         batch_size=config.evaluation.batch_size,
         min_area=config.evaluation.min_area,
         merge_stuff=config.evaluation.merge_stuff,
-        stuff_ids=config.data.stuff_ids,
+        rule=config.data.ids,
     )

@@ -112,6 +112,7 @@ def train(config: Config, workdir: Path) -> TrainState:
         batches = sources.train_batches(
             source,
             config,
+            mesh=mesh,
             start_step=first_step,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -132,7 +133,6 @@ def train(config: Config, workdir: Path) -> TrainState:
             state,
             batches,
             config=config,
-            mesh=mesh,
             key=seed_key,
             first_step=first_step,
             step_fn=step_fn,
@@ -170,10 +170,9 @@ def check_trainable(config: Config) -> None:
 
 def run(
     state: TrainState,
-    batches: Iterator[dict[str, np.ndarray]],
+    batches: Iterator[dict[str, jax.Array]],
     *,
     config: Config,
-    mesh: jax.sharding.Mesh,
     key: jax.Array,
     first_step: int,
     step_fn: Any,
@@ -189,8 +188,7 @@ def run(
     window: list[dict[str, jax.Array]] = []
     window_start = time.monotonic()
     for step in range(first_step + 1, train.num_steps + 1):
-        batch = meshes.put_batch(next(batches), mesh)
-        state, scalars = step_fn(state, batch, key)
+        state, scalars = step_fn(state, next(batches), key)
         window.append(scalars)
         if step == first_step + 1:
             jax.block_until_ready(state)

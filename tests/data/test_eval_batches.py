@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_source import LABEL_SPACE, TinySource
 
-from pix2seq_d import panoptic
 from pix2seq_d.data import evaluation
+from pix2seq_d.instance_ids import COCO, THINGS, to_channels
 
 SIZES = dict(image_size=(32, 32), mask_size=(16, 16), max_instances=9)
 MIXED = ((16, 24), (40, 20), (32, 32))
@@ -85,10 +85,10 @@ def test_batches_cover_the_source_in_order_with_a_padded_end():
         np.testing.assert_array_equal(whole["image"][index], image)
         np.testing.assert_array_equal(whole["unpadded"][index], unpadded)
         np.testing.assert_array_equal(whole["original"][index], example.image.shape[:2])
-        truth = panoptic.to_channels(example.panoptic, LABEL_SPACE, max_instances=9)
+        truth = to_channels([example.panoptic], LABEL_SPACE, max_instances=9)
         np.testing.assert_array_equal(
             whole["labels"][index],
-            evaluation.fit_labels(truth, (32, 32), (16, 16)),
+            evaluation.fit_labels(truth.labels[0], (32, 32), (16, 16)),
         )
     assert whole["labels"].max() > 0
 
@@ -107,13 +107,13 @@ def test_limit_and_indices_select():
 
 
 def test_stuff_can_go_without_instance_ids():
-    for stuff_ids in (True, False):
+    for rule in (COCO, THINGS):
         (batch,) = evaluation.eval_batches(
-            TinySource(6), **SIZES, batch_size=6, stuff_ids=stuff_ids
+            TinySource(6), **SIZES, batch_size=6, rule=rule
         )
         semantic, instance = batch["labels"][..., 0], batch["labels"][..., 1]
         assert (semantic == 3).any()
-        assert (instance[semantic == 3] > 0).all() == stuff_ids
+        assert (instance[semantic == 3] > 0).all() == rule.stuff
 
 
 def test_worker_count_changes_nothing():

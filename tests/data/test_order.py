@@ -39,16 +39,6 @@ def test_shares_concatenate_to_the_global_batch():
     np.testing.assert_array_equal(np.concatenate(shares), whole)
 
 
-def test_example_seeds_are_distinct():
-    seeds = {
-        tuple(order.example_seed(s, e, i))
-        for s in range(3)
-        for e in range(3)
-        for i in range(30)
-    }
-    assert len(seeds) == 270
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,10 +8,13 @@ from tiny_source import LABEL_SPACE, TinySource, same_partition
 
 from pix2seq_d import panoptic
 from pix2seq_d.data import order, pipeline
+from pix2seq_d.data.augment import Augmentation
+from pix2seq_d.instance_ids import COCO, THINGS, to_channels
 
 SIZES = dict(image_size=(32, 32), mask_size=(16, 16), max_instances=9)
 MIXED = ((16, 24), (40, 20), (32, 32))
-AUGMENT = dict(scale_jitter=(0.8, 1.6), color_jitter=0.5)
+AUGMENT = dict(augmentation=Augmentation((0.8, 1.6), color_jitter=0.5))
+PLAIN = Augmentation(flip=0.0)
 
 
 def take(source, n, **options):
@@ -32,7 +35,7 @@ def assert_equal(a, b):
 
 def test_unaugmented_batches_hold_the_examples_of_the_global_order():
     source = TinySource(7, sizes=((32, 32),))
-    batches = take(source, 4, flip=0.0)
+    batches = take(source, 4, augmentation=PLAIN)
     _, indices = order.locate(np.arange(16), num_examples=7, seed=2)
     images = np.concatenate([b["image"] for b in batches])
     labels = np.concatenate([b["labels"] for b in batches])
@@ -42,15 +45,17 @@ def test_unaugmented_batches_hold_the_examples_of_the_global_order():
     for row, index in enumerate(indices):
         example = source[int(index)]
         np.testing.assert_allclose(images[row], example.image / 255, atol=1e-6)
-        truth = panoptic.to_channels(example.panoptic, LABEL_SPACE, max_instances=9)
-        truth = panoptic.resize_nearest(truth, (16, 16))
+        truth = to_channels([example.panoptic], LABEL_SPACE, max_instances=9)
+        truth = panoptic.resize_nearest(truth.labels[0], (16, 16))
         np.testing.assert_array_equal(labels[row, ..., 0], truth[..., 0])
         assert same_partition(labels[row, ..., 1], truth[..., 1])
 
 
 def test_flip_one_mirrors_every_image():
     source = TinySource(4, sizes=((32, 32),))
-    plain, flipped = (take(source, 1, flip=p)[0] for p in (0.0, 1.0))
+    plain, flipped = (
+        take(source, 1, augmentation=Augmentation(flip=p))[0] for p in (0.0, 1.0)
+    )
     np.testing.assert_array_equal(flipped["image"], plain["image"][:, :, ::-1])
 
 
@@ -94,13 +99,11 @@ def test_errors_of_the_source_arrive_as_raised_after_the_good_batches(capfd):
 
 
 def test_stuff_can_go_without_instance_ids():
-    for stuff_ids in (True, False):
-        labels = take(TinySource(8, sizes=((32, 32),)), 2, stuff_ids=stuff_ids)[0][
-            "labels"
-        ]
+    for rule in (COCO, THINGS):
+        labels = take(TinySource(8, sizes=((32, 32),)), 2, rule=rule)[0]["labels"]
         semantic, instance = labels[..., 0], labels[..., 1]
         assert (semantic == 3).any()  # grass
-        assert (instance[semantic == 3] > 0).all() == stuff_ids
+        assert (instance[semantic == 3] > 0).all() == rule.stuff
         assert (instance[(semantic == 1) | (semantic == 2)] > 0).all()
 
 

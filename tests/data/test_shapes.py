@@ -18,7 +18,8 @@ from pix2seq_d.data.scene import (
 )
 from pix2seq_d.data.scene_render import render
 from pix2seq_d.data.shapes import LABEL_SPACE, Shapes, scene_segments
-from pix2seq_d.panoptic import resize_nearest, to_channels
+from pix2seq_d.instance_ids import to_channels
+from pix2seq_d.panoptic import resize_nearest
 
 
 def hand_made(*things: Thing, smudge: Smudge | None = None) -> Scene:
@@ -88,8 +89,9 @@ def test_ids_and_segments_correspond(examples):
 
 
 def test_all_classes_occur_and_four_bits_hold_the_ids(examples):
-    channels = np.stack(
-        [to_channels(e.panoptic, LABEL_SPACE, max_instances=16) for e in examples]
+    maps = [e.panoptic for e in examples]
+    channels = np.concatenate(
+        [to_channels([m], LABEL_SPACE, max_instances=16).labels for m in maps]
     )
     assert set(np.unique(channels[..., 0])) == set(range(LABEL_SPACE.num_classes))
     assert LABEL_SPACE.num_classes <= 16

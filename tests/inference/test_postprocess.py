@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pix2seq_d.inference import postprocess
+from pix2seq_d.instance_ids import DAVIS, THINGS
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import Segment
 
@@ -120,12 +121,18 @@ def test_small_segments_go_before_stuff_is_merged():
 def test_a_model_without_stuff_ids_keeps_its_stuff():
     semantic = [[1, 1, 2, 3, 3, 3, 0]]
     instance = [[0, 0, 0, 1, 2, 0, 0]]
-    ids, segments = to_panoptic(semantic, instance, stuff_ids=False)
+    ids, segments = to_panoptic(semantic, instance, rule=THINGS)
     by_id = {s.id: s.category_id for s in segments}
     assert [by_id.get(i, 0) for i in ids[0]] == [70, 70, 20, 30, 30, 0, 0]
     assert len(segments) == 4
     # With ids of its own, such stuff would be void.
     assert to_panoptic(semantic, instance)[0] == [[0, 0, 0, 1, 2, 0, 0]]
+
+
+def test_a_model_without_classes_has_one():
+    ids, segments = to_panoptic([[0, 0, 1, 0]], [[0, 4, 4, 9]], rule=DAVIS, merge=False)
+    assert ids == [[0, 1, 1, 2]]
+    assert len({s.category_id for s in segments}) == 1
 
 
 def test_an_empty_map_has_no_segments():

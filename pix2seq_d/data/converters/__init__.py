@@ -1,0 +1,1 @@
+"""Converters: other people's labels -> a COCO panoptic folder."""

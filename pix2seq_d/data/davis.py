@@ -1,0 +1,161 @@
+"""DAVIS 2017: videos of objects that are told apart and tracked, without classes."""
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pix2seq_d.data import label_spaces
+from pix2seq_d.data.frames import Frame, VideoFrames, pair_frames
+from pix2seq_d.data.label_png import read_label_png
+from pix2seq_d.data.roots import check_root, no_split
+from pix2seq_d.files import Folder
+from pix2seq_d.image_files import File
+from pix2seq_d.labels import VOID
+from pix2seq_d.panoptic import PanopticMap, Segment
+from pix2seq_d.panoptic_index import list_some
+
+MISLABELLED = 255  # an object of the training video `tennis`
+
+_LAYOUT = "DAVIS 2017"
+_RESOLUTIONS = ("480p", "Full-Resolution", "")
+_ANNOTATIONS = ("Annotations_unsupervised", "Annotations")
+_ALL = "all"
+_CURE = "write object ids as palette indices or 8-bit gray, as DAVIS's PNGs are"
+
+
+class Davis(VideoFrames):
+    """DAVIS 2017's frames, sorted by video and frame; implements `VideoSource`.
+
+    Every object is a segment of the one category `object`; its id, in the map and
+    as `Segment.instance`, is the file's, the same through the video. 0 is
+    background. Source: spec 1.2, 5.5.
+
+    Args:
+      images: folder of folders of frames, one for each video.
+      labels: the same of label maps.
+      videos: names of those wanted; None means all in `labels`.
+    Raises:
+      FileNotFoundError: no videos, or an image or a label map is missing.
+    """
+
+    def __init__(
+        self, images: Path, labels: Path, videos: Iterable[str] | None = None
+    ) -> None:
+        names = Folder(labels).folders() if videos is None else sorted(set(videos))
+        if not names:
+            raise FileNotFoundError(
+                f"{labels}: holds no folders of videos; put the annotations there"
+            )
+        frames = pair_frames(Folder(images), Folder(labels), names)
+        label_space = label_spaces.read("davis")
+        super().__init__(Folder(images), Folder(labels), frames, label_space)
+        self._label_root = labels
+
+    @classmethod
+    def from_root(cls, root: Path | str, split: str) -> "Davis":
+        """Finds a split in a folder.
+
+        Images are in `JPEGImages/480p/<video>/`, label maps in
+        `Annotations_unsupervised/480p/<video>/` and the names of the split's videos
+        in `ImageSets/2017/<split>.txt`. `Annotations/`, which the semi-supervised
+        task has, is read where that is missing; `Full-Resolution/`, or no such
+        level, in place of `480p/`. The split `all` needs no file of names.
+
+        Raises:
+          FileNotFoundError: root, split or files are missing.
+          ValueError: root or split is empty, or a split's file names no video.
+        """
+        root = check_root(root, split, layout=_LAYOUT)
+        images, labels = _find_folders(root)
+        return cls(images, labels, _read_split(root, split))
+
+    def _decoder(self, frame: Frame) -> Callable[[File], PanopticMap]:
+        folder = self._label_root / frame.video
+        return functools.partial(
+            decode_objects, find_spare=functools.partial(folder_spare_id, folder)
+        )
+
+
+def decode_objects(file: File, *, find_spare: Callable[[], int]) -> PanopticMap:
+    """DAVIS PNG -> panoptic map; ids are the object ids.
+
+    The object that `tennis` labels 255 gets the id after the largest of the video.
+    The reference takes the largest of the frame, so that the object changes its id
+    where others leave the picture.
+
+    Args:
+      file: the PNG.
+      find_spare: gives that id.
+    Raises:
+      ValueError: the PNG is damaged, or neither palette nor 8-bit gray.
+    """
+    ids = _read_ids(file)
+    if (ids == MISLABELLED).any():
+        ids = np.where(ids == MISLABELLED, find_spare(), ids)
+    category = label_spaces.read("davis").categories[0].id
+    return PanopticMap(
+        ids,
+        tuple(
+            Segment(id=value, category_id=category, instance=value)
+            for value in np.flatnonzero(np.bincount(ids.ravel())).tolist()
+            if value != VOID
+        ),
+    )
+
+
+def spare_id(files: Iterable[File]) -> int:
+    """The id after the largest object id in a video's label maps, 255 aside."""
+    largest = VOID
+    for file in files:
+        ids = _read_ids(file)
+        largest = max(largest, int(ids[ids != MISLABELLED].max(initial=VOID)))
+    return largest + 1
+
+
+@functools.cache
+def folder_spare_id(folder: Path) -> int:
+    """`spare_id` of a folder; reads it once."""
+    files = Folder(folder)
+    return spare_id(files.read(n) for n in files.names() if n.endswith(".png"))
+
+
+def _read_ids(file: File) -> np.ndarray:
+    return read_label_png(file, modes=("P", "L"), cure=_CURE).astype(np.int32)
+
+
+def _find_folders(root: Path) -> tuple[Path, Path]:
+    for resolution in _RESOLUTIONS:
+        for name in _ANNOTATIONS:
+            images, labels = root / "JPEGImages" / resolution, root / name / resolution
+            if images.is_dir() and labels.is_dir():
+                return images, labels
+    raise FileNotFoundError(
+        f"{root}: no folders JPEGImages/480p/ and Annotations_unsupervised/480p/; put "
+        "the images and annotations of DAVIS 2017 there"
+    )
+
+
+def _read_split(root: Path, split: str) -> list[str] | None:
+    folder = root / "ImageSets" / "2017"
+    path = folder / f"{split}.txt"
+    if path.is_file():
+        text = File.read(path).data.decode("utf-8-sig", errors="replace")
+        names = [line.strip() for line in text.splitlines() if line.strip()]
+        if not names:
+            raise ValueError(f"{path}: names no video; write one name on each line")
+        if bad := [name for name in names if "/" in name or " " in name]:
+            raise ValueError(
+                f"{path}: {list_some(bad)} are not names of videos; take the file of "
+                "DAVIS 2017, which has one name on each line"
+            )
+        return names
+    if split == _ALL:
+        return None
+    raise no_split(
+        root,
+        f"ImageSets/2017/{split}.txt",
+        found=[_ALL, *(p.stem for p in folder.glob("*.txt"))],
+        layout=_LAYOUT,
+    )

@@ -1,0 +1,27 @@
+"""Reading label maps whose pixel values are the labels: PNG files of one mode."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from pix2seq_d.image_files import File, open_image
+
+
+def read_label_png(file: File, *, modes: Collection[str], cure: str) -> np.ndarray:
+    """PNG -> its values as stored, [H, W] or [H, W, 3]; palettes give indices.
+
+    Args:
+      file: the PNG.
+      modes: PIL modes that are right for the dataset, such as 'I;16'.
+      cure: how such a file is written, for the message.
+    Raises:
+      ValueError: damaged, not a PNG, or of another mode.
+    """
+    image = open_image(file)
+    if image.format != "PNG":
+        raise ValueError(
+            f"{file.where}: is a {image.format} file, which may alter labels; {cure}"
+        )
+    if image.mode not in modes:
+        raise ValueError(f"{file.where}: has mode {image.mode}; {cure}")
+    return np.asarray(image)
