@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2seq_d.labels import VOID, LabelSpace
-from pix2seq_d.panoptic import PanopticMap, Segment
+from pix2seq_d.panoptic import PanopticMap, Segment, areas, runs
 
 CROWD = ("void", "segment", "class")
 ORDERS = ("random", "shuffle", "distinct", "none")
@@ -45,29 +45,37 @@ DAVIS = IdRule(order="shuffle", own=True, classes=False)
 
 
 @dataclasses.dataclass(frozen=True)
-class Channels:
-    """What `to_channels` makes of the frames of a clip, or of one image.
+class Numbering:
+    """What the ids of a map stand for.
 
     Attributes:
-      labels: [F, H, W, 2] int32, semantic in [0, num_classes), instance in
+      ids: [K] int32, rising: every id in the map, 0 (void) included.
+      numbers: [K, 2] int32, semantic in [0, num_classes), instance in
         [0, max_instances).
       id_range: instance ids are drawn from 1 ... this in training; 0: not drawn.
       num_dropped: segments that found no id and became (0, 0).
     """
 
-    labels: np.ndarray
+    ids: np.ndarray
+    numbers: np.ndarray
     id_range: int
     num_dropped: int
 
+    def labels(self, ids: np.ndarray) -> np.ndarray:
+        """Ids [...] of the map, or of a part of it -> int32 [..., 2]."""
+        values, lengths = runs(ids)
+        found = self.numbers[np.searchsorted(self.ids, values)]
+        return np.repeat(found, lengths, axis=0).reshape(*ids.shape, 2)
 
-def to_channels(
+
+def number(
     frames: Sequence[PanopticMap],
     label_space: LabelSpace,
     *,
     max_instances: int,
     rule: IdRule = COCO,
-) -> Channels:
-    """Panoptic maps of one image, or of one clip together -> channels.
+) -> Numbering:
+    """Numbers the segments of one image, or of the frames of one clip together.
 
     Segments of one id in several frames are one. Where there are more than
     `max_instances - 1`, the smallest over the clip become (0, 0). An own number
@@ -82,12 +90,11 @@ def to_channels(
       ValueError: an id in a map without a segment, or an unknown category.
     Source: spec 1.1, 1.2; section 12 (crowd and overflow).
     """
-    ids = np.stack([frame.ids for frame in frames])
-    present, inverse, areas = np.unique(ids, return_inverse=True, return_counts=True)
+    present, sizes = areas(np.stack([frame.ids for frame in frames]))
     by_id = {s.id: s for frame in frames for s in frame.segments}
     numbers = np.zeros((len(present), 2), np.int32)
     wanted: list[tuple[int, Segment]] = []
-    for row in np.argsort(-areas, kind="stable").tolist():
+    for row in np.argsort(-sizes, kind="stable").tolist():
         if present[row] == VOID:
             continue
         segment = by_id.get(int(present[row]))
@@ -105,13 +112,8 @@ def to_channels(
         if is_numbered and not (segment.is_crowd and rule.crowd == "class"):
             wanted.append((row, segment))
     found = _numbers([s for _, s in wanted], max_instances=max_instances, own=rule.own)
-    num_dropped = 0
-    for (row, _), number in zip(wanted, found, strict=True):
-        if number is None:
-            num_dropped += 1
-            numbers[row] = 0
-        else:
-            numbers[row, 1] = number
+    for (row, _), own in zip(wanted, found, strict=True):
+        numbers[row] = (0, 0) if own is None else (numbers[row, 0], own)
     if not rule.classes:
         numbers[:, 0] = 0
     most = max_instances - 1
@@ -121,7 +123,7 @@ def to_channels(
         "distinct": min(len(present), most),
         "none": 0,
     }[rule.order]
-    return Channels(numbers[inverse.reshape(ids.shape)], id_range, num_dropped)
+    return Numbering(present, numbers, id_range, found.count(None))
 
 
 def _numbers(

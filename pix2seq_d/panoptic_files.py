@@ -10,7 +10,14 @@ from PIL import Image
 
 from pix2seq_d.image_files import File, open_image
 from pix2seq_d.labels import VOID, LabelSpace
-from pix2seq_d.panoptic import PanopticMap, Segment, ids_to_rgb, rgb_to_ids
+from pix2seq_d.panoptic import (
+    PanopticMap,
+    Segment,
+    areas,
+    ids_to_rgb,
+    rgb_to_ids,
+    runs,
+)
 from pix2seq_d.panoptic_index import MAX_ID, ImageId, PanopticIndex, list_some
 
 
@@ -51,7 +58,7 @@ def decode_map(
       ValueError: the PNG is damaged, not RGB, or holds ids without a segment.
     """
     ids = read_png_ids(file)
-    unknown = np.setdiff1d(ids, [VOID, *(s.id for s in segments)])
+    unknown = np.setdiff1d(runs(ids)[0], [VOID, *(s.id for s in segments)])
     if unknown.size:
         raise ValueError(
             f"{file.where}: ids {list_some(unknown.tolist())} are not in segments_info "
@@ -165,9 +172,9 @@ def _segments_info(
     panoptic: PanopticMap, label_space: LabelSpace
 ) -> list[dict[str, Any]]:
     height, width = panoptic.ids.shape
-    present, inverse, areas = np.unique(
-        panoptic.ids, return_inverse=True, return_counts=True
-    )
+    present, sizes = areas(panoptic.ids)
+    values, lengths = runs(panoptic.ids)
+    inverse = np.repeat(np.searchsorted(present, values), lengths)
     inverse = inverse.reshape(height, width)
     if present[0] < 0 or present[-1] > MAX_ID:
         raise ValueError(
@@ -195,7 +202,7 @@ def _segments_info(
                 "id": segment.id,
                 "category_id": segment.category_id,
                 "isthing": int(label_space.is_thing[semantic]),
-                "area": int(areas[row]),
+                "area": int(sizes[row]),
                 "bbox": [int(v[row]) for v in (x, y, box_width, box_height)],
                 "iscrowd": int(segment.is_crowd),
             }

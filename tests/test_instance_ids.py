@@ -9,7 +9,7 @@ from pix2seq_d.instance_ids import (
     KITTI_STEP,
     THINGS,
     IdRule,
-    to_channels,
+    number,
 )
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
@@ -32,10 +32,11 @@ CROWD = PanopticMap(
 def one(frame, **options):
     """{segment id: (semantic, instance)} of one image, and the rest."""
     options = {"max_instances": 101, **options}
-    found = to_channels([frame], SPACE, **options)
-    assert found.labels.dtype == np.int32
+    found = number([frame], SPACE, **options)
+    labels = found.labels(frame.ids)
+    assert labels.dtype == np.int32 and labels.shape == (*frame.ids.shape, 2)
     pairs = {
-        int(i): {tuple(p) for p in found.labels[0][frame.ids == i].tolist()}
+        int(i): {tuple(p) for p in labels[frame.ids == i].tolist()}
         for i in np.unique(frame.ids)
     }
     assert all(len(p) == 1 for p in pairs.values())
@@ -137,14 +138,10 @@ def test_a_clip_shares_its_numbers_and_drops_by_the_area_of_all_frames():
     third = PanopticMap(
         np.array([[2, 9, 0, 0]], np.int32), (Segment(2, 7), Segment(9, 3))
     )
-    found = to_channels([first, second, third], SPACE, max_instances=3)
-    assert found.labels.shape == (3, 1, 4, 2)
-    assert found.labels[..., 1].tolist() == [
-        [[2, 2, 0, 0]],
-        [[1, 1, 1, 2]],
-        [[0, 1, 0, 0]],
-    ]
-    assert found.num_dropped == 1 and not found.labels[2, 0, 0].any()
+    found = number([first, second, third], SPACE, max_instances=3)
+    labels = found.labels(np.stack([first.ids, second.ids, third.ids]))
+    assert labels[:, 0, :, 1].tolist() == [[2, 2, 0, 0], [1, 1, 1, 2], [0, 1, 0, 0]]
+    assert found.num_dropped == 1 and not labels[2, 0, 0].any()
 
 
 def test_undescribed_ids_and_categories_are_named():

@@ -1,16 +1,19 @@
 """Panoptic maps: channels, PNG coding, nearest resizing."""
 
 import numpy as np
+import pytest
 
-from pix2seq_d.instance_ids import to_channels
+from pix2seq_d.instance_ids import number
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import (
     PanopticMap,
     Segment,
+    areas,
     from_channels,
     ids_to_rgb,
     resize_nearest,
     rgb_to_ids,
+    runs,
 )
 
 SPACE = LabelSpace(
@@ -27,10 +30,10 @@ MAP = PanopticMap(
 
 
 def test_channels_round_trip_up_to_ids():
-    labels = to_channels([MAP], SPACE, max_instances=101).labels[0]
+    labels = number([MAP], SPACE, max_instances=101).labels(MAP.ids)
     back = from_channels(labels, SPACE)
     assert back.ids.dtype == np.int32
-    again = to_channels([back], SPACE, max_instances=101).labels[0]
+    again = number([back], SPACE, max_instances=101).labels(back.ids)
     np.testing.assert_array_equal(again, labels)
     category = {s.id: s.category_id for s in MAP.segments} | {0: 0}
     category_back = {s.id: s.category_id for s in back.segments} | {0: 0}
@@ -49,7 +52,7 @@ def test_from_channels_voids_half_labels_and_splits_ids_by_class():
 
 def test_empty_map():
     empty = PanopticMap(np.zeros((2, 3), np.int32), ())
-    labels = to_channels([empty], SPACE, max_instances=5).labels[0]
+    labels = number([empty], SPACE, max_instances=5).labels(empty.ids)
     assert labels.shape == (2, 3, 2)
     assert not labels.any()
     assert from_channels(labels, SPACE).segments == ()
@@ -62,6 +65,18 @@ def test_rgb_round_trip_at_the_byte_borders():
     np.testing.assert_array_equal(rgb[1, 2], [112, 17, 1])  # 70000
     assert rgb_to_ids(rgb).dtype == np.int32
     np.testing.assert_array_equal(rgb_to_ids(rgb), ids)
+
+
+@pytest.mark.parametrize("ids", [[], [[3]], [[5, 5], [5, 5]], [[7, 0, 0], [0, 7, 2]]])
+def test_runs_and_areas_hold_every_pixel(ids):
+    ids = np.array(ids, np.int32)
+    values, lengths = runs(ids)
+    np.testing.assert_array_equal(np.repeat(values, lengths), ids.ravel())
+    assert (values[1:] != values[:-1]).all()
+    present, counts = areas(ids)
+    expected = np.unique(ids, return_counts=True)
+    np.testing.assert_array_equal(present, expected[0])
+    np.testing.assert_array_equal(counts, expected[1])
 
 
 def test_resize_nearest_uses_half_pixel_centres():

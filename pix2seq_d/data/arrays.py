@@ -26,7 +26,7 @@ import numpy as np
 
 from pix2seq_d.data.source import DecodedExample, Example, Source
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.panoptic import PanopticMap, Segment
+from pix2seq_d.panoptic import PanopticMap, Segment, runs
 
 _KEYS = ("images", "ids", "annotations", "categories")
 
@@ -89,7 +89,7 @@ class Arrays:
                 f"({type(error).__name__}: {error})"
             ) from None
         ids = self._ids[index].astype(np.int32)
-        unknown = np.setdiff1d(ids, [0, *(s.id for s in segments)])
+        unknown = np.setdiff1d(runs(ids)[0], [0, *(s.id for s in segments)])
         categories = {s.category_id for s in segments}
         if unknown.size or not categories <= self.label_space.semantic_of.keys():
             raise ValueError(

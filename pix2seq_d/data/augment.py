@@ -27,35 +27,50 @@ class Augmentation:
 FLIP_ONLY = Augmentation()
 
 
-class Draw(NamedTuple):
-    """The draws of one example: NumPy arrays, or those of a pipeline made of them.
+class ImageDraw(NamedTuple):
+    """What is drawn for an image: NumPy arrays, or those of a pipeline made of them.
 
     Attributes:
-      size: [2] int32, (h, w) that the image is resized to.
+      size: [2] int32, (h, w) that it is resized to.
       offset: [2] int32, (y, x) of the crop in it.
       flip: [] bool.
-      rows: [h] int32, which row of the original label map each row of the masks
-        shows after resize, crop, flip and padding; -1: padding.
-      cols: [w] int32, the same for columns.
       jitter: [] bool, whether the colours change.
       order: [4] int32, in which brightness (0), contrast, saturation, hue (3) change.
       factors: [4] float32: of brightness, contrast and saturation; shift of the hue.
-      grey: [] bool, whether the image becomes grey.
-      keep: [F] bool, which past frames' labels are shown.
-      new_id: [max_instances] int32, new instance id of each; new_id[0] is 0.
+      grey: [] bool, whether it becomes grey.
     """
 
     size: Any
     offset: Any
     flip: Any
-    rows: Any
-    cols: Any
     jitter: Any
     order: Any
     factors: Any
     grey: Any
+
+
+class LabelDraw(NamedTuple):
+    """What is drawn for label maps.
+
+    Attributes:
+      rows: [h] int32, which row of the original label map each row of the masks
+        shows after resize, crop, flip and padding; -1: padding.
+      cols: [w] int32, the same for columns.
+      keep: [F] bool, which past frames' labels are shown.
+      new_id: [max_instances] int32, new instance id of each; new_id[0] is 0.
+    """
+
+    rows: Any
+    cols: Any
     keep: Any
     new_id: Any
+
+
+class Draw(NamedTuple):
+    """The draws of one example."""
+
+    image: ImageDraw
+    labels: LabelDraw
 
 
 def stream(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -74,8 +89,8 @@ def stream(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 def draw(
     rng: np.random.Generator,
-    augmentation: Augmentation,
     *,
+    augmentation: Augmentation,
     original: Sequence[int],
     image_size: Sequence[int],
     mask_size: Sequence[int],
@@ -127,25 +142,22 @@ def draw(
         )
         for axis in (0, 1)
     )
-    return Draw(
+    image = ImageDraw(
         size=size,
         offset=offset,
         flip=np.array(flip),
-        rows=rows,
-        cols=cols,
         jitter=np.array(jitter and strength > 0),
         order=order,
         factors=factors,
         grey=np.array(grey and strength > 0),
-        keep=keep,
-        new_id=new_id,
     )
+    return Draw(image, LabelDraw(rows, cols, keep, new_id))
 
 
 def _shown(
     size: int, offset: int, original: int, *, large: int, small: int, flip: bool
 ) -> np.ndarray:
-    """[small] int32: one axis of `Draw.rows` and `Draw.cols`.
+    """[small] int32: one axis of `LabelDraw.rows` and `cols`.
 
     Nearest neighbour with half-pixel centres, floor((i + 0.5) old / new), twice: to
     the resized image and to the masks. In integers: TensorFlow's float32 misses

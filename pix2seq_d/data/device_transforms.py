@@ -11,26 +11,24 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from pix2seq_d.data.augment import Draw
+from pix2seq_d.data.augment import ImageDraw, LabelDraw
 from pix2seq_d.data.evaluation import PAD_VALUE
 
 
-def train_example(
+def train_image(
     image: jax.Array,
-    labels: jax.Array,
-    draw: Draw,
+    draw: ImageDraw,
     *,
     original: jax.Array,
     image_size: Sequence[int],
     resizes: bool,
     colors: bool,
     method: str = "bilinear",
-) -> tuple[jax.Array, jax.Array]:
-    """All training transforms of one example; see `transforms.train_example`.
+) -> jax.Array:
+    """All training transforms of an image; see `transforms.train_image`.
 
     Args:
       image: [H, W, 3] uint8, its content in the upper left corner.
-      labels: [H, W, C] int; even channels semantic, odd ones instance.
       draw: for this example.
       original: [2] int32, (height, width) of the content.
       image_size: (H, W) of the network's input.
@@ -39,16 +37,14 @@ def train_example(
       method: `bilinear` or `bicubic`.
 
     Returns:
-      image: [*image_size, 3], float32 in [0, 1], or uint8 where nothing but a flip
-        can happen to it.
-      labels: int32 [*mask_size, C].
+      [*image_size, 3], float32 in [0, 1], or uint8 where nothing but a flip can
+      happen to it.
     """
     content = jnp.minimum(draw.size - draw.offset, jnp.array(image_size))
     if resizes:
         rows, cols = (
             _weights(
                 image.shape[axis],
-                image_size[axis],
                 old=original[axis],
                 new=draw.size[axis],
                 at=_sources(image_size[axis], content[axis], draw, axis),
@@ -66,9 +62,19 @@ def train_example(
     inside = _inside(image_size, content)
     if colors:
         x = _jitter_colors(x, inside, draw)
-    if resizes:
-        x = jnp.where(inside[..., None], x, PAD_VALUE)
-    return x, _labels(labels, draw)
+    return jnp.where(inside[..., None], x, PAD_VALUE) if resizes else x
+
+
+def masks(labels: jax.Array, draw: LabelDraw) -> jax.Array:
+    """Label maps [H, W, 2 (F + 1)] -> int32 [h, w, 2 (F + 1)] as a draw has them.
+
+    See `reading.Arrays.masks`.
+    """
+    taken = labels[jnp.maximum(draw.rows, 0)[:, None], jnp.maximum(draw.cols, 0)]
+    is_content = (draw.rows >= 0)[:, None] & (draw.cols >= 0)
+    is_kept = jnp.repeat(jnp.concatenate([draw.keep, jnp.array([True])]), 2)
+    taken = jnp.where(is_content[..., None] & is_kept, taken.astype(jnp.int32), 0)
+    return taken.at[..., 1::2].set(jnp.asarray(draw.new_id)[taken[..., 1::2]])
 
 
 def _inside(image_size: Sequence[int], content: jax.Array) -> jax.Array:
@@ -77,7 +83,7 @@ def _inside(image_size: Sequence[int], content: jax.Array) -> jax.Array:
     return rows[:, None] & cols
 
 
-def _sources(size: int, content: jax.Array, draw: Draw, axis: int) -> jax.Array:
+def _sources(size: int, content: jax.Array, draw: ImageDraw, axis: int) -> jax.Array:
     """[size] int: where each pixel of the input lies in the resized image."""
     at = jnp.arange(size)
     if axis == 1:
@@ -87,14 +93,13 @@ def _sources(size: int, content: jax.Array, draw: Draw, axis: int) -> jax.Array:
 
 def _weights(
     width: int,
-    size: int,
     *,
     old: jax.Array,
     new: jax.Array,
     at: jax.Array,
     method: str,
 ) -> jax.Array:
-    """[size, width] float32: antialiased resize of `old` to `new` pixels, at `at`.
+    """[len(at), width] float32: antialiased resize of `old` to `new` pixels.
 
     Every row sums to 1; a kernel that reaches past the content is cut and
     normalised, as TensorFlow does it.
@@ -120,16 +125,7 @@ def _cubic(d: jax.Array) -> jax.Array:
     return jnp.where(d < 1, near, jnp.where(d < 2, far, 0.0))
 
 
-def _labels(labels: jax.Array, draw: Draw) -> jax.Array:
-    """[*mask_size, C] int32; see `transforms.pick`, `hide_past`, `renumber`."""
-    taken = labels[jnp.maximum(draw.rows, 0)[:, None], jnp.maximum(draw.cols, 0)]
-    is_content = (draw.rows >= 0)[:, None] & (draw.cols >= 0)
-    is_kept = jnp.repeat(jnp.concatenate([draw.keep, jnp.array([True])]), 2)
-    taken = jnp.where(is_content[..., None] & is_kept, taken.astype(jnp.int32), 0)
-    return taken.at[..., 1::2].set(jnp.asarray(draw.new_id)[taken[..., 1::2]])
-
-
-def _jitter_colors(image: jax.Array, inside: jax.Array, draw: Draw) -> jax.Array:
+def _jitter_colors(image: jax.Array, inside: jax.Array, draw: ImageDraw) -> jax.Array:
     """See `transforms.jitter_colors`; contrast is about the mean of the content."""
     mask = inside[..., None].astype(jnp.float32)
 

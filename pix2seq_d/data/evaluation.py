@@ -16,7 +16,7 @@ from PIL import Image
 from pix2seq_d import panoptic
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
-from pix2seq_d.instance_ids import COCO, IdRule, to_channels
+from pix2seq_d.instance_ids import COCO, IdRule, number
 
 PAD_VALUE = 0.3  # of images; spec 5.3, step 6
 
@@ -153,12 +153,11 @@ def eval_batches(
         if index < 0:
             return _padding(image_size, labels=np.zeros((*mask_size, 2), np.int32))
         example = source[index]
-        labels = to_channels(
-            [example.panoptic],
-            source.label_space,
-            max_instances=max_instances,
-            rule=rule,
-        ).labels[0]
+        truth = example.panoptic
+        numbering = number(
+            [truth], source.label_space, max_instances=max_instances, rule=rule
+        )
+        labels = numbering.labels(truth.ids)
         row = _row(index, example.image, image_size)
         return row | {"labels": fit_labels(labels, image_size, mask_size)}
 

@@ -29,9 +29,9 @@ class Table(NamedTuple):
 
     Attributes:
       images: [N, H, W, 3] uint8, each in the upper left corner.
-      labels: [N, H, W, C] uint8 or uint16, as `reading.Arrays`.
+      labels: [N, H, W, 2 (F + 1)] uint8 or uint16, as `reading.Arrays.labels`.
       sizes: [N, 2] int32, (height, width) of each.
-      id_ranges: [N] int32, as `reading.Arrays`.
+      id_ranges: [N] int32, as `Numbering`.
     """
 
     images: np.ndarray
@@ -120,7 +120,7 @@ def train_batches(
         )
     )
 
-    def draws() -> Iterator[dict[str, np.ndarray]]:
+    def draws() -> Iterator[tuple[np.ndarray, Draw]]:
         step = start_step
         while True:
             epochs, indices = order.locate(
@@ -129,7 +129,7 @@ def train_batches(
             drawn = [
                 augment.draw(
                     augment.stream(seed, int(epoch), int(index)),
-                    augmentation,
+                    augmentation=augmentation,
                     original=host.sizes[index].tolist(),
                     image_size=image_size,
                     mask_size=mask_size,
@@ -139,20 +139,15 @@ def train_batches(
                 )
                 for epoch, index in zip(epochs, indices, strict=True)
             ]
-            stacked = (np.stack(values) for values in zip(*drawn, strict=True))
-            yield {
-                "index": indices.astype(np.int32),
-                **Draw(*stacked)._asdict(),
-            }
+            stacked = jax.tree.map(lambda *values: np.stack(values), *drawn)
+            yield indices.astype(np.int32), stacked
             step += 1
 
     def batches() -> Generator[dict[str, jax.Array], None, None]:
         ahead = prefetch(draws(), depth=2)
         try:
             for drawn in ahead:
-                placed = meshes.put_batch(drawn, mesh)
-                index = placed.pop("index")
-                image, labels = make(table, index, Draw(**placed))
+                image, labels = make(table, *meshes.put_batch(drawn, mesh))
                 batch = {"image": image, "labels": labels[..., -2:]}
                 if num_past:
                     batch["past"] = labels[..., :-2]
@@ -183,14 +178,14 @@ def load(source: Source, *, max_instances: int, rule: IdRule, max_bytes: int) ->
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         for arrays in pool.map(read, range(len(source))):
-            labels = arrays.labels.astype(label_type)
+            labels = arrays.labels().astype(label_type)
             used += arrays.image.nbytes + labels.nbytes
             if used > max_bytes:
                 raise ValueError(
                     f"the training split takes more than {max_bytes / 2**30:.3g} GiB "
                     "in memory; take data.loader='tf', which reads it again each epoch"
                 )
-            found.append((arrays.image, labels, arrays.id_range))
+            found.append((arrays.image, labels, arrays.numbering.id_range))
             progress.update(len(found))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -220,15 +215,17 @@ def _batch(
 
     def one(row: tuple[jax.Array, Draw]) -> tuple[jax.Array, jax.Array]:
         index, draw = row
-        return device_transforms.train_example(
+        image = device_transforms.train_image(
             jnp.asarray(table.images)[index],
-            jnp.asarray(table.labels)[index],
-            draw,
+            draw.image,
             original=jnp.asarray(table.sizes)[index],
             image_size=image_size,
             resizes=resizes,
             colors=colors,
             method=method,
+        )
+        return image, device_transforms.masks(
+            jnp.asarray(table.labels)[index], draw.labels
         )
 
     # One by one, not vmapped: sums then are the same to the last bit however many

@@ -1,6 +1,7 @@
 """Training batches with tf.data, for images of any size."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pix2seq_d.data import augment, order, reading, transforms
-from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, Draw
+from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, ImageDraw
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
 from pix2seq_d.instance_ids import COCO, IdRule
@@ -22,13 +23,12 @@ with contextlib.suppress(RuntimeError):
 
 Batch = dict[str, np.ndarray]
 
-# Of what `read` hands to TensorFlow: image, labels, then the fields of Draw.
+# Of what `read` hands to TensorFlow: image, masks, and the fields of ImageDraw.
 _TYPES = (
     *(tf.uint8, tf.int32),
-    *(tf.int32, tf.int32, tf.bool, tf.int32, tf.int32),
-    *(tf.bool, tf.int32, tf.float32, tf.bool, tf.bool),
-    tf.int32,
+    *(tf.int32, tf.int32, tf.bool, tf.bool, tf.int32, tf.float32, tf.bool),
 )
+_SHAPES = ((2,), (2,), (), (), (4,), (4,), ())
 
 
 def train_batches(
@@ -92,6 +92,14 @@ def train_batches(
     # By running number. An exception must not cross TensorFlow, which would wrap
     # it in a stack dump: the worker hands on a black pixel, the consumer raises.
     failures: dict[int, Exception] = {}
+    draw = functools.partial(
+        augment.draw,
+        augmentation=augmentation,
+        image_size=image_size,
+        mask_size=mask_size,
+        max_instances=max_instances,
+        num_past=num_past,
+    )
 
     def read(number: np.ndarray) -> tuple[np.ndarray, ...]:
         try:
@@ -108,40 +116,27 @@ def train_batches(
                 max_instances=max_instances,
                 rule=rule,
             )
-            rng = augment.stream(seed, epoch, index)
+            image, rng = arrays.image, augment.stream(seed, epoch, index)
+            drawn = draw(rng, original=image.shape, id_range=arrays.numbering.id_range)
+            return image, arrays.masks(drawn.labels), *drawn.image
         except Exception as error:
             failures[int(number)] = error
             black = np.zeros((1, 1, 3), np.uint8)
-            none = np.zeros((1, 1, 2 * num_past + 2), np.int32)
-            arrays, rng = reading.Arrays(black, none, 0), augment.stream(0, 0, 0)
-        draw = augment.draw(
-            rng,
-            augmentation,
-            original=arrays.image.shape,
-            image_size=image_size,
-            mask_size=mask_size,
-            id_range=arrays.id_range,
-            max_instances=max_instances,
-            num_past=num_past,
-        )
-        return arrays.image, arrays.labels, *draw
-
-    shapes = (
-        *((2,), (2,), (), (mask_size[0],), (mask_size[1],)),
-        *((), (4,), (4,), (), (num_past,), (max_instances,)),
-    )
+            void = np.zeros((*mask_size, 2 * num_past + 2), np.int32)
+            drawn = draw(augment.stream(0, 0, 0), original=(1, 1), id_range=0)
+            return black, void, *drawn.image
 
     def make(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, labels, *draw = tf.numpy_function(read, [number], _TYPES)
-        draw = [tf.ensure_shape(x, s) for x, s in zip(draw, shapes, strict=True)]
-        return transforms.train_example(
+        image, labels, *drawn = tf.numpy_function(read, [number], _TYPES)
+        shaped = [tf.ensure_shape(x, s) for x, s in zip(drawn, _SHAPES, strict=True)]
+        image = transforms.train_image(
             tf.ensure_shape(image, (None, None, 3)),
-            tf.ensure_shape(labels, (None, None, 2 * num_past + 2)),
-            Draw(*draw),
+            ImageDraw(*shaped),
             image_size=image_size,
             colors=augmentation.color_jitter > 0,
             method="bicubic" if num_past else "bilinear",
         )
+        return image, tf.ensure_shape(labels, (*mask_size, 2 * num_past + 2))
 
     def batches() -> Generator[Any, None, None]:
         dataset = tf.data.Dataset.counter(start=start_step * share)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pix2seq_d.data.augment import LabelDraw
 from pix2seq_d.data.clips import Clip
 from pix2seq_d.data.source import Example, Source
-from pix2seq_d.instance_ids import IdRule, to_channels
+from pix2seq_d.instance_ids import IdRule, Numbering, number
 from pix2seq_d.labels import LabelSpace
 
 
@@ -17,14 +18,31 @@ class Arrays(NamedTuple):
 
     Attributes:
       image: [H, W, 3] uint8.
-      labels: [H, W, 2 (F + 1)] int32: (semantic, instance) of the F past frames,
-        oldest first, and of the image.
-      id_range: instance ids are drawn from 1 ... this; 0: not drawn.
+      ids: [H, W, F + 1] int32: segment ids of the F past frames, oldest first, and
+        of the image.
+      numbering: what they stand for.
     """
 
     image: np.ndarray
-    labels: np.ndarray
-    id_range: int
+    ids: np.ndarray
+    numbering: Numbering
+
+    def labels(self) -> np.ndarray:
+        """[H, W, 2 (F + 1)] int32: (semantic, instance) of every frame."""
+        return _flat(self.numbering.labels(self.ids))
+
+    def masks(self, draw: LabelDraw) -> np.ndarray:
+        """[h, w, 2 (F + 1)] int32: labels at mask size as a draw has them."""
+        rows, cols = np.maximum(draw.rows, 0), np.maximum(draw.cols, 0)
+        labels = self.numbering.labels(self.ids[rows[:, None], cols])
+        labels[(draw.rows < 0)[:, None] | (draw.cols < 0)] = 0
+        labels[:, :, :-1][:, :, ~draw.keep] = 0
+        labels[..., 1] = draw.new_id[labels[..., 1]]
+        return _flat(labels)
+
+
+def _flat(labels: np.ndarray) -> np.ndarray:
+    return labels.reshape(*labels.shape[:2], -1)
 
 
 def read(
@@ -33,16 +51,14 @@ def read(
     """Decodes an example; ids are the same through the frames of a clip."""
     past = example.past if isinstance(example, Clip) else ()
     frames = [*past, example.panoptic]
-    channels = to_channels(frames, label_space, max_instances=max_instances, rule=rule)
-    image, labels = example.image, channels.labels
-    if image.shape[:2] != labels.shape[1:3]:
+    numbering = number(frames, label_space, max_instances=max_instances, rule=rule)
+    image, ids = example.image, np.stack([frame.ids for frame in frames], -1)
+    if image.shape[:2] != ids.shape[:2]:
         raise ValueError(
             f"{example.file_name}: the image is {image.shape[:2]}, its labels "
-            f"{labels.shape[1:3]}; scale one of them (labels: nearest neighbour)"
+            f"{ids.shape[:2]}; scale one of them (labels: nearest neighbour)"
         )
-    height, width = image.shape[:2]
-    labels = np.moveaxis(labels, 0, 2).reshape(height, width, -1)
-    return Arrays(image, labels, channels.id_range)
+    return Arrays(image, ids, numbering)
 
 
 class Skipping:

@@ -1,13 +1,13 @@
-"""Training transforms of one image and its label maps, in TensorFlow (spec 5.3).
+"""Training transforms of one image, in TensorFlow (spec 5.3).
 
-Each is a pure function of arrays; what chance decides comes in as a
-`augment.Draw`. Label maps are int32 [H, W, C]: (semantic, instance) of each frame.
+Each is a pure function of arrays; what chance decides comes in as an
+`augment.ImageDraw`. Label maps need no TensorFlow: `reading.Arrays.masks`.
 """
 
 import os
 from collections.abc import Callable, Sequence
 
-from pix2seq_d.data.augment import Draw
+from pix2seq_d.data.augment import ImageDraw
 from pix2seq_d.data.evaluation import PAD_VALUE
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -16,41 +16,32 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # announces itself otherwis
 import tensorflow as tf  # after the two lines above, which quieten its import
 
 
-def train_example(
+def train_image(
     image: tf.Tensor,
-    labels: tf.Tensor,
-    draw: Draw,
+    draw: ImageDraw,
     *,
     image_size: Sequence[int],
     colors: bool,
     method: str = "bilinear",
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """All training transforms, in the order of spec 5.3, then the new instance ids.
+) -> tf.Tensor:
+    """All training transforms of an image, in the order of spec 5.3.
 
     Args:
       image: [H, W, 3] uint8 of any size.
-      labels: [H, W, C] int32; even channels semantic, odd ones instance; for a
-        clip the target frame last.
       draw: for this example, as tensors.
       image_size: (H, W) of the network's input.
       colors: whether any image's colours change.
-      method: of resizing the image; `bicubic` for clips.
+      method: of resizing; `bicubic` for clips.
 
     Returns:
-      image: float32 [*image_size, 3] in [0, 1].
-      labels: int32 [h, w, C]; past frames that are not kept are 0.
+      float32 [*image_size, 3] in [0, 1].
     """
-    image = resize_image(image, draw.size, method=method)
-    image = flip(crop(image, draw.offset, image_size=image_size), draw.flip)
+    x = resize_image(image, draw.size, method=method)
+    x = flip(crop(x, draw.offset, image_size=image_size), draw.flip)
     if colors:
-        image = jitter_colors(image, draw)
-    image = pad(image, image_size=image_size, value=PAD_VALUE)
-    labels = pick(labels, draw.rows, draw.cols)
-    labels = renumber(hide_past(labels, draw.keep), draw.new_id)
-    return (
-        tf.ensure_shape(image, (*image_size, 3)),
-        labels,
-    )
+        x = jitter_colors(x, draw)
+    x = pad(x, image_size=image_size, value=PAD_VALUE)
+    return tf.ensure_shape(x, (*image_size, 3))
 
 
 def resize_image(image: tf.Tensor, size: tf.Tensor, *, method: str) -> tf.Tensor:
@@ -72,7 +63,7 @@ def flip(x: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
     return tf.cond(flipped, lambda: tf.reverse(x, [1]), lambda: x)
 
 
-def jitter_colors(image: tf.Tensor, draw: Draw) -> tf.Tensor:
+def jitter_colors(image: tf.Tensor, draw: ImageDraw) -> tf.Tensor:
     """Four colour changes in the drawn order, then grey, each where drawn (step 5).
 
     Brightness times a factor; contrast about the mean of each channel and
@@ -106,33 +97,3 @@ def pad(x: tf.Tensor, *, image_size: Sequence[int], value: float) -> tf.Tensor:
     missing = tf.constant(image_size) - tf.shape(x)[:2]
     paddings = tf.pad(missing[:, None], [[0, 1], [1, 0]])
     return tf.pad(x, paddings, constant_values=value)
-
-
-def pick(labels: tf.Tensor, rows: tf.Tensor, cols: tf.Tensor) -> tf.Tensor:
-    """Takes rows [h] and columns [w] of [H, W, C]; -1 gives 0 (steps 2 to 7).
-
-    All label transforms at once: that costs the masks' pixels, not the image's.
-    """
-    picked = tf.gather(labels, tf.maximum(rows, 0), axis=0)
-    picked = tf.gather(picked, tf.maximum(cols, 0), axis=1)
-    is_content = (rows >= 0)[:, None, None] & (cols >= 0)[:, None]
-    return tf.where(is_content, picked, 0)
-
-
-def hide_past(labels: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
-    """Sets past frames' labels to 0 where they are not kept (5.3, video).
-
-    Args:
-      labels: [h, w, 2 (F + 1)] int32, the target frame last.
-      keep: [F] bool.
-    """
-    kept = tf.repeat(tf.concat([keep, [True]], 0), 2)
-    return labels * tf.cast(kept, labels.dtype)
-
-
-def renumber(labels: tf.Tensor, new_id: tf.Tensor) -> tf.Tensor:
-    """Looks the instance channels of [h, w, C] up in `new_id` (spec 1.1)."""
-    shape = tf.shape(labels)
-    pairs = tf.reshape(labels, tf.concat([shape[:2], [-1, 2]], 0))
-    semantic, instance = tf.unstack(pairs, axis=-1)
-    return tf.reshape(tf.stack([semantic, tf.gather(new_id, instance)], -1), shape)

@@ -1,6 +1,6 @@
 """The device mesh: batches are split over it, the state is on every device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -35,18 +35,17 @@ def over_batch(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+def put_batch(batch: Any, mesh: Mesh) -> Any:
     """Places this process's share of a batch as part of one global array.
 
     Args:
-      batch: arrays whose leading axis is this process's share.
+      batch: tree of arrays whose leading axis is this process's share.
       mesh: of `make_mesh`.
     """
     sharding = over_batch(mesh)
-    return {
-        name: jax.make_array_from_process_local_data(sharding, value)
-        for name, value in batch.items()
-    }
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, x), batch
+    )
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, *, field: str) -> None:

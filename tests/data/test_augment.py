@@ -1,5 +1,7 @@
 """The draws of one example: keyed by (seed, epoch, index), spread as the spec says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -19,11 +21,13 @@ def draw(index=0, *, seed=0, epoch=0, augmentation=FULL, **options):
         "num_past": 2,
         **options,
     }
-    return augment.draw(augment.stream(seed, epoch, index), augmentation, **options)
+    rng = augment.stream(seed, epoch, index)
+    found = augment.draw(rng, augmentation=augmentation, **options)
+    return SimpleNamespace(**found.image._asdict(), **found.labels._asdict())
 
 
 def assert_same(a, b, *, but=()):
-    for name, value in a._asdict().items():
+    for name, value in vars(a).items():
         if name not in but:
             np.testing.assert_array_equal(value, getattr(b, name), err_msg=name)
 

@@ -12,7 +12,7 @@ from refusal import decode, refused
 
 from pix2seq_d.data import label_spaces
 from pix2seq_d.data.cityscapes import Cityscapes
-from pix2seq_d.instance_ids import CITYSCAPES, to_channels
+from pix2seq_d.instance_ids import CITYSCAPES, number
 from pix2seq_d.panoptic import Segment
 
 IDS = ("aachen_000001_000019", "aachen_000000_000019", "ulm_000000_000019")
@@ -154,10 +154,8 @@ def test_channels_are_those_of_the_specification(root):
     """Spec 1.2: class + 1; each segment, stuff and crowd too, has its own id."""
     source = Cityscapes.from_root(root, "val")
     panoptic = source[0].panoptic
-    made = to_channels(
-        [panoptic], source.label_space, max_instances=101, rule=CITYSCAPES
-    )
-    semantic, instance = made.labels[0, ..., 0], made.labels[0, ..., 1]
+    made = number([panoptic], source.label_space, max_instances=101, rule=CITYSCAPES)
+    semantic, instance = np.moveaxis(made.labels(panoptic.ids), -1, 0)
     train_id = {7: 1, 23: 11, 24: 12, 26: 14, 33: 19, 0: 0}
     ids = kept_map()
     labels = np.where(ids < 1000, ids, ids // 1000)

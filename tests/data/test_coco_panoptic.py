@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
-from pix2seq_d.instance_ids import to_channels
+from pix2seq_d.instance_ids import number
 from pix2seq_d.panoptic import Segment
 
 
@@ -144,10 +144,8 @@ def test_facade_photos(shared):
             assert example.image.shape == (256, 256, 3)
             present = set(np.unique(example.panoptic.ids).tolist()) - {0}
             assert present <= {s.id for s in example.panoptic.segments}
-            found = to_channels(
-                [example.panoptic], source.label_space, max_instances=256
-            )
-            assert found.labels[..., 0].max() < 12 and found.num_dropped == 0
+            found = number([example.panoptic], source.label_space, max_instances=256)
+            assert found.numbers[:, 0].max() < 12 and found.num_dropped == 0
 
 
 def test_official_coco_sample(shared):

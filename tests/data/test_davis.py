@@ -9,7 +9,7 @@ from refusal import decode, refused
 
 from pix2seq_d.data.davis import Davis
 from pix2seq_d.data.source import Video
-from pix2seq_d.instance_ids import DAVIS, to_channels
+from pix2seq_d.instance_ids import DAVIS, number
 from pix2seq_d.panoptic import Segment
 
 LABELS = "Annotations_unsupervised/480p"
@@ -32,8 +32,8 @@ def save_image(path, value):
 def frame(*objects):
     """4 x 6 pixels of background with one column of each object."""
     ids = np.zeros((4, 6), int)
-    for column, number in enumerate(objects):
-        ids[:, column] = number
+    for column, value in enumerate(objects):
+        ids[:, column] = value
     return ids
 
 
@@ -48,9 +48,11 @@ VIDEOS = {
 def root(tmp_path):
     root = tmp_path / "DAVIS"
     for video, maps in VIDEOS.items():
-        for number, ids in reversed(list(enumerate(maps))):
-            save_image(root / f"JPEGImages/480p/{video}/{number:05d}.jpg", 20 * number)
-            save_palette(root / LABELS / video / f"{number:05d}.png", ids)
+        for position, ids in reversed(list(enumerate(maps))):
+            save_image(
+                root / f"JPEGImages/480p/{video}/{position:05d}.jpg", 20 * position
+            )
+            save_palette(root / LABELS / video / f"{position:05d}.png", ids)
     folder = root / "ImageSets/2017"
     folder.mkdir(parents=True)
     (folder / "train.txt").write_text("tennis\nbear\n")
@@ -102,10 +104,11 @@ def test_channels_are_those_of_the_specification(root):
     """Spec 1.2: semantic 0 everywhere, instance = the object's id."""
     source = Davis.from_root(root, "train")
     frames = [source[i].panoptic for i in (2, 3, 4)]
-    made = to_channels(frames, source.label_space, max_instances=16, rule=DAVIS)
-    assert not made.labels[..., 0].any()
+    made = number(frames, source.label_space, max_instances=16, rule=DAVIS)
+    labels = made.labels(np.stack([f.ids for f in frames]))
+    assert not labels[..., 0].any()
     expected = [frame(1, 2), frame(1, 3), frame(3)]
-    np.testing.assert_array_equal(made.labels[..., 1], expected)
+    np.testing.assert_array_equal(labels[..., 1], expected)
     assert made.id_range == 3
 
 

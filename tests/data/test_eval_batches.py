@@ -7,7 +7,7 @@ import pytest
 from tiny_source import LABEL_SPACE, TinySource
 
 from pix2seq_d.data import evaluation
-from pix2seq_d.instance_ids import COCO, THINGS, to_channels
+from pix2seq_d.instance_ids import COCO, THINGS, number
 
 SIZES = dict(image_size=(32, 32), mask_size=(16, 16), max_instances=9)
 MIXED = ((16, 24), (40, 20), (32, 32))
@@ -85,10 +85,11 @@ def test_batches_cover_the_source_in_order_with_a_padded_end():
         np.testing.assert_array_equal(whole["image"][index], image)
         np.testing.assert_array_equal(whole["unpadded"][index], unpadded)
         np.testing.assert_array_equal(whole["original"][index], example.image.shape[:2])
-        truth = to_channels([example.panoptic], LABEL_SPACE, max_instances=9)
+        numbering = number([example.panoptic], LABEL_SPACE, max_instances=9)
+        truth = numbering.labels(example.panoptic.ids)
         np.testing.assert_array_equal(
             whole["labels"][index],
-            evaluation.fit_labels(truth.labels[0], (32, 32), (16, 16)),
+            evaluation.fit_labels(truth, (32, 32), (16, 16)),
         )
     assert whole["labels"].max() > 0
 

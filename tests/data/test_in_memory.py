@@ -11,7 +11,7 @@ from tiny_source import LABEL_SPACE, TinySource, same_partition
 from pix2seq_d import panoptic
 from pix2seq_d.data import in_memory, order, pipeline, prefetch
 from pix2seq_d.data.augment import Augmentation
-from pix2seq_d.instance_ids import COCO, THINGS, to_channels
+from pix2seq_d.instance_ids import COCO, THINGS, number
 from pix2seq_d.sharding import mesh as meshes
 
 PLAIN = Augmentation(flip=0.0)
@@ -47,8 +47,8 @@ def test_batches_hold_the_examples_of_the_global_order():
     for row, index in enumerate(indices):
         example = source[int(index)]
         np.testing.assert_array_equal(images[row], example.image)
-        truth = to_channels([example.panoptic], LABEL_SPACE, max_instances=9)
-        truth = panoptic.resize_nearest(truth.labels[0], (8, 12))
+        truth = number([example.panoptic], LABEL_SPACE, max_instances=9)
+        truth = panoptic.resize_nearest(truth.labels(example.panoptic.ids), (8, 12))
         np.testing.assert_array_equal(labels[row, ..., 0], truth[..., 0])
         assert same_partition(labels[row, ..., 1], truth[..., 1])
 

@@ -10,7 +10,7 @@ from refusal import decode, refused
 
 from pix2seq_d.data.kitti_step import DIVISOR, KittiStep
 from pix2seq_d.data.source import Video
-from pix2seq_d.instance_ids import KITTI_STEP, to_channels
+from pix2seq_d.instance_ids import KITTI_STEP, number
 from pix2seq_d.panoptic import Segment, ids_to_rgb, rgb_to_ids
 
 ROAD, PERSON, CAR, VOID = 0, 11, 13, 255
@@ -43,9 +43,9 @@ def root(tmp_path):
     frames = {"val": {"0006": [1, 0], "0002": [2, 1, 0]}, "train": {"0000": [0]}}
     for split, sequences in frames.items():
         for sequence, numbers in sequences.items():
-            for number in numbers:
-                name = f"{sequence}/{number:06d}.png"
-                save_image(root / "training/image_02" / name, 10 * number)
+            for position in numbers:
+                name = f"{sequence}/{position:06d}.png"
+                save_image(root / "training/image_02" / name, 10 * position)
                 save_label(root / "panoptic_maps" / split / name, *label_map())
     return root
 
@@ -101,10 +101,10 @@ def test_channels_are_those_of_the_specification(root):
     """Spec 1.2: class + 1; track numbers of things; 0 for stuff, crowd and void."""
     source = KittiStep.from_root(root, "val")
     frames = [source[i].panoptic for i in range(3)]
-    made = to_channels(frames, source.label_space, max_instances=70000, rule=KITTI_STEP)
+    made = number(frames, source.label_space, max_instances=70000, rule=KITTI_STEP)
     kind, instance = label_map()
     is_void = kind == VOID
-    for labels in made.labels:
+    for labels in made.labels(np.stack([f.ids for f in frames])):
         np.testing.assert_array_equal(labels[..., 0], np.where(is_void, 0, kind + 1))
         np.testing.assert_array_equal(labels[..., 1], np.where(is_void, 0, instance))
     assert made.id_range == 65535

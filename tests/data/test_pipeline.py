@@ -9,7 +9,7 @@ from tiny_source import LABEL_SPACE, TinySource, same_partition
 from pix2seq_d import panoptic
 from pix2seq_d.data import order, pipeline
 from pix2seq_d.data.augment import Augmentation
-from pix2seq_d.instance_ids import COCO, THINGS, to_channels
+from pix2seq_d.instance_ids import COCO, THINGS, number
 
 SIZES = dict(image_size=(32, 32), mask_size=(16, 16), max_instances=9)
 MIXED = ((16, 24), (40, 20), (32, 32))
@@ -45,8 +45,8 @@ def test_unaugmented_batches_hold_the_examples_of_the_global_order():
     for row, index in enumerate(indices):
         example = source[int(index)]
         np.testing.assert_allclose(images[row], example.image / 255, atol=1e-6)
-        truth = to_channels([example.panoptic], LABEL_SPACE, max_instances=9)
-        truth = panoptic.resize_nearest(truth.labels[0], (16, 16))
+        truth = number([example.panoptic], LABEL_SPACE, max_instances=9)
+        truth = panoptic.resize_nearest(truth.labels(example.panoptic.ids), (16, 16))
         np.testing.assert_array_equal(labels[row, ..., 0], truth[..., 0])
         assert same_partition(labels[row, ..., 1], truth[..., 1])
 

@@ -18,7 +18,7 @@ from pix2seq_d.data.scene import (
 )
 from pix2seq_d.data.scene_render import render
 from pix2seq_d.data.shapes import LABEL_SPACE, Shapes, scene_segments
-from pix2seq_d.instance_ids import to_channels
+from pix2seq_d.instance_ids import number
 from pix2seq_d.panoptic import resize_nearest
 
 
@@ -91,7 +91,7 @@ def test_ids_and_segments_correspond(examples):
 def test_all_classes_occur_and_four_bits_hold_the_ids(examples):
     maps = [e.panoptic for e in examples]
     channels = np.concatenate(
-        [to_channels([m], LABEL_SPACE, max_instances=16).labels for m in maps]
+        [number([m], LABEL_SPACE, max_instances=16).labels(m.ids)[None] for m in maps]
     )
     assert set(np.unique(channels[..., 0])) == set(range(LABEL_SPACE.num_classes))
     assert LABEL_SPACE.num_classes <= 16

@@ -11,7 +11,7 @@ from refusal import decode, refused
 from pix2seq_d.data import label_spaces
 from pix2seq_d.data.source import Video
 from pix2seq_d.data.tfds_source import TfdsPanoptic, TfdsVideo, open_tfds
-from pix2seq_d.instance_ids import DAVIS, to_channels
+from pix2seq_d.instance_ids import DAVIS, number
 from pix2seq_d.panoptic import Segment, ids_to_rgb
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -60,8 +60,8 @@ VIDEOS = {"swing": [(1,), (1, 2), (2,)], "bear": [(1,)], "tennis": [(1,), (255,)
 
 def video_ids(objects):
     ids = np.zeros((4, 6), np.uint8)
-    for column, number in enumerate(objects):
-        ids[:, column] = number
+    for column, value in enumerate(objects):
+        ids[:, column] = value
     return ids
 
 
@@ -191,10 +191,11 @@ def test_frames_of_videos_come_in_order(data_dir):
         np.testing.assert_array_equal(panoptic.ids, video_ids(objects))
         assert panoptic.segments == tuple(Segment(i, 1, instance=i) for i in objects)
     frames = [source[i].panoptic for i in (1, 2, 3)]
-    made = to_channels(frames, source.label_space, max_instances=16, rule=DAVIS)
-    assert not made.labels[..., 0].any()
+    made = number(frames, source.label_space, max_instances=16, rule=DAVIS)
+    labels = made.labels(np.stack([f.ids for f in frames]))
+    assert not labels[..., 0].any()
     expected = [video_ids(objects) for objects in VIDEOS["swing"]]
-    np.testing.assert_array_equal(made.labels[..., 1], expected)
+    np.testing.assert_array_equal(labels[..., 1], expected)
 
 
 def test_what_cannot_be_opened_is_named(data_dir):

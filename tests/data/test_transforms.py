@@ -9,7 +9,9 @@ from tiny_source import same_partition
 
 from pix2seq_d import panoptic
 from pix2seq_d.data import augment, device_transforms, evaluation, transforms
-from pix2seq_d.data.augment import Augmentation, Draw
+from pix2seq_d.data.augment import Augmentation, ImageDraw
+from pix2seq_d.data.reading import Arrays
+from pix2seq_d.instance_ids import Numbering
 
 import tensorflow as tf  # isort: skip - transforms quietens it
 
@@ -21,7 +23,7 @@ EVERYTHING = Augmentation((0.6, 3.0), color_jitter=1.0)
 def make_draw(index, shape, augmentation=EVERYTHING, **options):
     return augment.draw(
         augment.stream(0, 0, index),
-        augmentation,
+        augmentation=augmentation,
         original=shape,
         **{**SIZES, "id_range": 8, "max_instances": 9, **options},
     )
@@ -39,26 +41,33 @@ def example(shape, *, num_past=0, seed=0):
     return image.clip(0, 255).astype(np.uint8), labels.astype(np.int32)
 
 
-def by_tensorflow(image, labels, draw, **options):
-    draw = Draw(*map(tf.constant, draw))
+def by_tensorflow(image, draw, **options):
+    drawn = ImageDraw(*map(tf.constant, draw.image))
     options = {**IMAGE_SIZE, "colors": True, **options}
-    made = transforms.train_example(
-        tf.constant(image), tf.constant(labels), draw, **options
-    )
-    return tuple(x.numpy() for x in made)
+    return transforms.train_image(tf.constant(image), drawn, **options).numpy()
+
+
+def by_numpy(labels, draw):
+    """Of labels whose (semantic, instance) are numbered as they are."""
+    pairs = labels.reshape(*labels.shape[:2], -1, 2)
+    names = 100 * pairs[..., 0] + pairs[..., 1]
+    ids = np.unique(np.append(names, 0))
+    numbers = np.stack([ids // 100, ids % 100], -1).astype(np.int32)
+    return Arrays(labels, names, Numbering(ids, numbers, 0, 0)).masks(draw.labels)
 
 
 def on_device(image, labels, draw, *, room=(0, 0), **options):
     """As a row of a table whose largest image is larger by `room`."""
     pad = [(0, room[0]), (0, room[1]), (0, 0)]
     options = {**IMAGE_SIZE, "colors": True, "resizes": True, **options}
-    made = jax.jit(functools.partial(device_transforms.train_example, **options))(
+    made = jax.jit(functools.partial(device_transforms.train_image, **options))(
         np.pad(image, pad, constant_values=77),
-        np.pad(labels, pad, constant_values=5).astype(np.uint8),
-        draw,
+        draw.image,
         original=np.array(image.shape[:2], np.int32),
     )
-    return tuple(np.asarray(x) for x in made)
+    padded = np.pad(labels, pad, constant_values=5).astype(np.uint8)
+    masks = jax.jit(device_transforms.masks)(padded, draw.labels)
+    return np.asarray(made), np.asarray(masks)
 
 
 @pytest.mark.parametrize("shape", [(48, 64), (37, 91), (20, 13)])
@@ -82,16 +91,15 @@ def test_the_device_makes_what_tensorflow_makes(shape):
     flips = colors = grey = padded = cropped = 0
     for index in range(12):
         draw = make_draw(index, shape)
-        expected = by_tensorflow(image, labels, draw)
         found = on_device(image, labels, draw, room=(3, 5))
         assert found[0].dtype == np.float32 and found[1].dtype == np.int32
-        np.testing.assert_allclose(found[0], expected[0], atol=2e-5)
-        np.testing.assert_array_equal(found[1], expected[1])
-        flips += bool(draw.flip)
-        colors += bool(draw.jitter)
-        grey += bool(draw.grey)
-        padded += bool((draw.size < SIZES["image_size"]).any())
-        cropped += bool((draw.size > SIZES["image_size"]).any())
+        np.testing.assert_allclose(found[0], by_tensorflow(image, draw), atol=2e-5)
+        np.testing.assert_array_equal(found[1], by_numpy(labels, draw))
+        flips += bool(draw.image.flip)
+        colors += bool(draw.image.jitter)
+        grey += bool(draw.image.grey)
+        padded += bool((draw.image.size < SIZES["image_size"]).any())
+        cropped += bool((draw.image.size > SIZES["image_size"]).any())
     assert 0 < flips < 12 and 0 < colors < 12 and 0 < grey < 12  # all paths taken
     assert padded and (cropped or shape in ((4, 200), (60, 1)))
 
@@ -103,41 +111,42 @@ def test_clips_are_resized_with_a_cubic_and_lose_past_frames():
     for index in range(12):
         draw = make_draw(index, (48, 40), augmentation, num_past=2)
         options = dict(colors=False, method="bicubic")
-        expected = by_tensorflow(image, labels, draw, **options)
+        expected = by_tensorflow(image, draw, **options)
         found = on_device(image, labels, draw, **options)
-        np.testing.assert_allclose(found[0], expected[0], atol=2e-5)
-        np.testing.assert_array_equal(found[1], expected[1])
+        np.testing.assert_allclose(found[0], expected, atol=2e-5)
+        np.testing.assert_array_equal(found[1], by_numpy(labels, draw))
         frames = np.split(found[1], 3, axis=-1)
         assert frames[2].any()
-        for frame, keep in zip(frames, draw.keep, strict=False):
+        for frame, keep in zip(frames, draw.labels.keep, strict=False):
             assert frame.any() == keep
             dropped += not keep
     assert 6 < dropped < 18
 
 
 def test_all_frames_of_a_clip_get_the_same_new_ids():
-    image, labels = example((32, 24), num_past=2)
+    labels = example((32, 24), num_past=2)[1]
     labels[..., 2:4] = labels[..., 4:6]
     augmentation = Augmentation(frame_dropout=0.0)
     draw = make_draw(3, (32, 24), augmentation, num_past=2, mask_size=(32, 24))
-    _, made = by_tensorflow(image, labels, draw, colors=False)
+    made = by_numpy(labels, draw)
     np.testing.assert_array_equal(made[..., 2:4], made[..., 4:6])
-    assert same_partition(made[..., 3], labels[:, :: -1 if draw.flip else 1, 3])
+    step = -1 if draw.image.flip else 1
+    assert same_partition(made[..., 3], labels[:, ::step, 3])
 
 
 def test_images_of_the_networks_size_are_only_flipped_bit_for_bit():
     image, labels = example((32, 24))
     for index in range(6):
         draw = make_draw(index, (32, 24), Augmentation())
-        step = -1 if draw.flip else 1
+        step = -1 if draw.image.flip else 1
         made = on_device(image, labels, draw, resizes=False, colors=False)
         assert made[0].dtype == np.uint8
         np.testing.assert_array_equal(made[0], image[:, ::step])
-        expected = by_tensorflow(image, labels, draw, colors=False)
-        np.testing.assert_allclose(made[0] / 255, expected[0], atol=1e-6)
-        np.testing.assert_array_equal(made[1], expected[1])
+        expected = by_tensorflow(image, draw, colors=False)
+        np.testing.assert_allclose(made[0] / 255, expected, atol=1e-6)
+        np.testing.assert_array_equal(made[1], by_numpy(labels, draw))
         colored = on_device(image, labels, draw, resizes=False, colors=True)
-        np.testing.assert_allclose(colored[0], expected[0], atol=1e-6)
+        np.testing.assert_allclose(colored[0], expected, atol=1e-6)
 
 
 def test_flipped_masks_sample_the_same_pixels_as_unflipped_ones():
@@ -146,18 +155,18 @@ def test_flipped_masks_sample_the_same_pixels_as_unflipped_ones():
     labels[..., 0] = [1, 2, 3, 4]
     sizes = dict(image_size=(2, 4), mask_size=(1, 2))
     draw = make_draw(0, (2, 4), Augmentation(flip=1.0), **sizes)
-    image = np.zeros((2, 4, 3), np.uint8)
-    for made in (by_tensorflow, on_device):
-        small = made(image, labels, draw, image_size=(2, 4))[1]
-        np.testing.assert_array_equal(small[0, :, 0], [3, 1])
+    np.testing.assert_array_equal(by_numpy(labels, draw)[0, :, 0], [3, 1])
+    small = device_transforms.masks(labels, draw.labels)
+    np.testing.assert_array_equal(small[0, :, 0], [3, 1])
 
 
 def test_pad_values():
     image, labels = example((16, 24))
     draw = make_draw(0, (16, 24), Augmentation(flip=0.0), mask_size=(32, 24))
-    made = by_tensorflow(image, labels, draw, colors=False)
-    np.testing.assert_array_equal(made[0][16:], np.full((16, 24, 3), np.float32(0.3)))
-    assert not made[1][16:].any() and made[1][:16].any()
+    made = by_tensorflow(image, draw, colors=False)
+    np.testing.assert_array_equal(made[16:], np.full((16, 24, 3), np.float32(0.3)))
+    masks = by_numpy(labels, draw)
+    assert not masks[16:].any() and masks[:16].any()
 
 
 @pytest.mark.parametrize("shape", [(48, 64), (33, 91), (20, 13)])
@@ -167,32 +176,34 @@ def test_labels_go_the_way_of_tensorflows_own_ops(shape):
     names = np.stack(np.indices(shape, np.int32), -1)
     for index in range(25):
         draw = make_draw(index, shape, id_range=0)
-        x = tf.image.resize(names, draw.size, method="nearest")
+        x = tf.image.resize(names, draw.image.size, method="nearest")
         x = transforms.flip(
-            transforms.crop(x, tf.constant(draw.offset), image_size=(32, 24)),
-            tf.constant(draw.flip),
+            transforms.crop(x, tf.constant(draw.image.offset), image_size=(32, 24)),
+            tf.constant(draw.image.flip),
         )
         x = transforms.pad(x, image_size=(32, 24), value=-1)
         theirs = tf.image.resize(x, (16, 12), method="nearest").numpy()
-        ours = np.stack(np.meshgrid(draw.rows, draw.cols, indexing="ij"), -1)
+        ours = np.stack(
+            np.meshgrid(draw.labels.rows, draw.labels.cols, indexing="ij"), -1
+        )
         padding = (ours < 0).any(-1)
         ours[padding] = -1
         np.testing.assert_array_equal((theirs < 0).any(-1), padding)
         assert set(np.unique(ours - theirs)) <= {0, 1}
-        made = by_tensorflow(np.zeros((*shape, 3), np.uint8), labels, draw)[1]
+        made = by_numpy(labels, draw)
         found = labels[ours[..., 0], ours[..., 1]] * ~padding[..., None]
         np.testing.assert_array_equal(made, found)
 
 
 def test_one_colour_change_at_a_time_against_its_definition():
     image = example((12, 9))[0].astype(np.float32) / 255
-    plain = make_draw(0, (12, 9))._replace(
+    plain = make_draw(0, (12, 9)).image._replace(
         jitter=np.array(True), grey=np.array(False), factors=np.float32([1, 1, 1, 0])
     )
 
     def jittered(*factors):
         draw = plain._replace(factors=np.float32(factors))
-        draw = Draw(*map(tf.constant, draw))
+        draw = ImageDraw(*map(tf.constant, draw))
         return transforms.jitter_colors(tf.constant(image), draw).numpy()
 
     np.testing.assert_allclose(jittered(1, 1, 1, 0), image, atol=1e-6)

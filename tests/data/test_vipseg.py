@@ -10,7 +10,7 @@ from refusal import decode, refused
 
 from pix2seq_d.data.source import Video
 from pix2seq_d.data.vipseg import VipSeg
-from pix2seq_d.instance_ids import COCO, to_channels
+from pix2seq_d.instance_ids import COCO, number
 from pix2seq_d.panoptic import Segment, ids_to_rgb
 
 WALL, PERSON = 0, 60  # the converter counts categories from 0
@@ -47,9 +47,9 @@ class Folder:
             for folder in ("images", "panomasksRGB"):
                 (self.place / folder / video).mkdir(parents=True)
             images, frames = [], []
-            for number, ids in reversed(list(enumerate(maps))):
-                stem = f"{number:08d}"
-                image = Image.fromarray(np.full((4, 6, 3), 20 * number, np.uint8))
+            for position, ids in reversed(list(enumerate(maps))):
+                stem = f"{position:08d}"
+                image = Image.fromarray(np.full((4, 6, 3), 20 * position, np.uint8))
                 image.save(self.place / "images" / video / f"{stem}.jpg")
                 self.save_ids(video, stem, ids)
                 # The converter names the PNG here.
@@ -135,14 +135,15 @@ def test_ids_and_segments_are_exact(folder):
 def test_a_segment_keeps_its_instance_through_a_clip(folder):
     source = load(folder)
     frames = [source[i].panoptic for i in (1, 2, 3)]
-    made = to_channels(frames, source.label_space, max_instances=16, rule=COCO)
+    made = number(frames, source.label_space, max_instances=16, rule=COCO)
     ids = np.stack([f.ids for f in frames])
+    labels = made.labels(ids)
     np.testing.assert_array_equal(
-        made.labels[..., 0],
+        labels[..., 0],
         np.select([ids == 0, ids == WALL_ID], [0, 1], default=2),
     )
     # By falling area: wall, then two people of 6 pixels each.
-    found = [np.unique(made.labels[..., 1][ids == i]).tolist() for i in np.unique(ids)]
+    found = [np.unique(labels[..., 1][ids == i]).tolist() for i in np.unique(ids)]
     assert found[0] == [0]
     assert sorted(found) == [[0], [1], [2], [3]]
     assert found[2] == [1]

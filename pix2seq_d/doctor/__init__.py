@@ -1,0 +1,1 @@
+"""What is wrong with a dataset, and where: checks, counts, and their report."""

@@ -1,0 +1,166 @@
+"""The whole examination: each split, its files in threads, then the splits together."""
+
+import dataclasses
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pix2seq_d.doctor import leaks, statistics
+from pix2seq_d.doctor.facts import Checked
+from pix2seq_d.doctor.finding import ERROR, Finding, from_error
+from pix2seq_d.doctor.layouts import LAYOUTS, detect, find_splits, is_train, open_split
+from pix2seq_d.doctor.split import Split
+from pix2seq_d.doctor.statistics import Statistics
+from pix2seq_d.progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitResult:
+    """A split that could be opened, and what was found in it.
+
+    Attributes:
+      split: the split.
+      checked: of each example that was decoded, in order.
+      statistics: counts over them.
+    """
+
+    split: Split
+    checked: tuple[Checked, ...]
+    statistics: Statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Examination:
+    """What there is to say about a dataset.
+
+    Attributes:
+      root: its folder.
+      layout: see `layouts.LAYOUTS`.
+      splits: those that could be opened.
+      findings: about all of it.
+    """
+
+    root: str
+    layout: str
+    splits: tuple[SplitResult, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The findings that stop a training or an evaluation."""
+        return [f for f in self.findings if f.severity == ERROR]
+
+
+def examine(
+    root: Path,
+    *,
+    layout: str = "auto",
+    splits: Sequence[str] = (),
+    max_instances: int = 256,
+    limit: int | None = None,
+    num_workers: int = 2,
+) -> Examination:
+    """Examines a dataset; shows its progress on standard error.
+
+    Args:
+      root: the folder.
+      layout: one of `layouts.LAYOUTS`, or `auto`.
+      splits: names; those found by default.
+      max_instances: of the model.
+      limit: number of images of each split to decode; all by default.
+      num_workers: threads that decode.
+    Raises:
+      FileNotFoundError: no such folder, or no split in it.
+      ValueError: an unknown layout, or one that the files do not tell.
+    """
+    if layout not in ("auto", *LAYOUTS):
+        known = ", ".join(LAYOUTS)
+        raise ValueError(f"--layout={layout}: unknown; choose auto, {known}")
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; check --dataset")
+    if layout == "auto":
+        layout = detect(root)
+    findings: list[Finding] = []
+    results: list[SplitResult] = []
+    for name in splits or find_splits(root, layout):
+        try:
+            split = open_split(layout, root, name, max_instances=max_instances)
+        except (ValueError, OSError) as error:
+            found = from_error(error, "split", str(root))
+            findings.append(dataclasses.replace(found, split=name))
+            continue
+        count = len(split) if limit is None else min(limit, len(split))
+        checked = _check(split, count, num_workers)
+        result = SplitResult(split, checked, statistics.count(checked))
+        results.append(result)
+        own = [*split.findings, *(f for c in checked for f in c.findings)]
+        own += leaks.find_duplicates(checked)
+        own += statistics.remarks(result.statistics, where=split.where)
+        findings += [dataclasses.replace(f, split=name) for f in own]
+    findings += _compare(results)
+    return Examination(str(root), layout, tuple(results), tuple(findings))
+
+
+def _check(split: Split, count: int, num_workers: int) -> tuple[Checked, ...]:
+    progress = Progress(f"checking {split.name}", count, unit="image")
+    checked = []
+    with warnings.catch_warnings(), ThreadPoolExecutor(num_workers) as pool:
+        # Of huge images, which have a finding of their own, and of damaged EXIF.
+        warnings.filterwarnings("ignore", module="PIL")
+        for done, found in enumerate(pool.map(split.check, range(count)), start=1):
+            checked.append(found)
+            progress.update(done)
+    return tuple(checked)
+
+
+def _compare(results: Sequence[SplitResult]) -> list[Finding]:
+    """Findings about several splits, or about what the training split lacks."""
+    found: list[Finding] = []
+    training = [r for r in results if is_train(r.split.name)]
+    if not training:
+        return found
+    first, rest = training[0], [r for r in results if r is not training[0]]
+
+    def add(split: str, compare: Callable[[], list[Finding]]) -> None:
+        found.extend(dataclasses.replace(f, split=split) for f in compare())
+
+    labels = first.split.label_space
+    for other in rest:
+        name = other.split.name
+        add(
+            name,
+            functools.partial(
+                leaks.find_leaks,
+                first.checked,
+                other.checked,
+                train_name=first.split.name,
+            ),
+        )
+        if labels and other.split.label_space:
+            add(
+                name,
+                functools.partial(
+                    statistics.compare_categories,
+                    labels,
+                    other.split.label_space,
+                    where=other.split.where,
+                    train_name=first.split.name,
+                ),
+            )
+    # Images that were not decoded may show the classes that seem absent.
+    complete = len(first.checked) == len(first.split)
+    if labels and complete and first.statistics.num_images:
+        val = statistics.count([c for r in rest for c in r.checked])
+        add(
+            first.split.name,
+            functools.partial(
+                statistics.compare_classes,
+                first.statistics,
+                val,
+                labels,
+                where=first.split.where,
+            ),
+        )
+    return found
