@@ -78,6 +78,11 @@ def image_size(file: File) -> tuple[int, int]:
         return image.height, image.width
 
 
+def png_bit_depth(file: File) -> int:
+    """Bits of a channel, from the header of a readable PNG file."""
+    return file.data[24]
+
+
 def read_rgb(file: File | Path, *, upright: bool = False) -> np.ndarray:
     """Image file -> uint8 [H, W, 3] RGB, pixels as stored.
 
@@ -110,6 +115,6 @@ def read_rgb(file: File | Path, *, upright: bool = False) -> np.ndarray:
         # Straight to RGB, PIL warns about palettes with transparency.
         image = image.convert("RGBA")
     try:
-        return np.array(image.convert("RGB"))
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     except ValueError as error:
         raise ValueError(f"{file.where}: {error}; convert it to 8-bit RGB") from error

@@ -1,12 +1,13 @@
 """Panoptic maps -> (semantic, instance) channels: each dataset's rule of ids."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from pix2seq_d.labels import VOID, LabelSpace
-from pix2seq_d.panoptic import PanopticMap, Segment, areas, runs
+from pix2seq_d.panoptic import PanopticMap, Segment, runs
 
 CROWD = ("void", "segment", "class")
 ORDERS = ("random", "shuffle", "distinct", "none")
@@ -64,8 +65,16 @@ class Numbering:
     def labels(self, ids: np.ndarray) -> np.ndarray:
         """Ids [...] of the map, or of a part of it -> int32 [..., 2]."""
         values, lengths = runs(ids)
-        found = self.numbers[np.searchsorted(self.ids, values)]
-        return np.repeat(found, lengths, axis=0).reshape(*ids.shape, 2)
+        # Both numbers as one word: many times faster than repeating rows of two.
+        words = np.ascontiguousarray(self.numbers, np.int32).view(np.int64)[:, 0]
+        found = np.repeat(words[np.searchsorted(self.ids, values)], lengths)
+        return found.view(np.int32).reshape(*ids.shape, 2)
+
+    def renumbered(self, new_id: np.ndarray) -> "Numbering":
+        """With instance numbers looked up in `new_id` [max_instances] int32."""
+        numbers = self.numbers.copy()
+        numbers[:, 1] = new_id[numbers[:, 1]]
+        return dataclasses.replace(self, numbers=numbers)
 
 
 def number(
@@ -90,7 +99,11 @@ def number(
       ValueError: an id in a map without a segment, or an unknown category.
     Source: spec 1.1, 1.2; section 12 (crowd and overflow).
     """
-    present, sizes = areas(np.stack([frame.ids for frame in frames]))
+    total: Counter[int] = Counter()
+    for frame in frames:
+        total.update(frame.areas)
+    present = np.array(sorted(total), np.int32)
+    sizes = np.array([total[int(i)] for i in present])
     by_id = {s.id: s for frame in frames for s in frame.segments}
     numbers = np.zeros((len(present), 2), np.int32)
     wanted: list[tuple[int, Segment]] = []

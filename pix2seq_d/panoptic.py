@@ -1,6 +1,7 @@
 """Panoptic maps: ids and segments; from channels; PNG coding; resize."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,11 +39,24 @@ class PanopticMap:
     ids: np.ndarray
     segments: tuple[Segment, ...]
 
+    @functools.cached_property
+    def areas(self) -> dict[int, int]:
+        """Number of pixels of every id in the map, void included, by rising id."""
+        present, counts = areas(self.ids)
+        return dict(zip(present.tolist(), counts.tolist(), strict=True))
+
 
 def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
     """uint8 [..., 3] -> int32 [...]: id = R + 256 G + 65536 B (COCO panoptic)."""
-    red, green, blue = (rgb[..., k].astype(np.int32) for k in range(3))
-    return red | green << 8 | blue << 16
+    # One pass over the bytes: four at a time, three apart, and the fourth cut off.
+    data = rgb.tobytes() + b"\0"
+    words = np.ndarray(rgb.shape[:-1], "<u4", data, strides=_packed(rgb.shape))
+    return (words & 0xFFFFFF).astype(np.int32)
+
+
+def _packed(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides in bytes of the leading axes of packed uint8 [..., 3]."""
+    return tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape) - 1))
 
 
 def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

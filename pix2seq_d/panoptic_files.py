@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pix2seq_d.image_files import File, open_image
+from pix2seq_d.image_files import File, open_image, png_bit_depth
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import (
     PanopticMap,
@@ -40,6 +40,12 @@ def read_png_ids(file: File | Path) -> np.ndarray:
             f"{file.where}: has mode {image.mode}, not RGB; write ids as 8-bit RGB, "
             "id = R + 256 G + 65536 B, without palette or alpha"
         )
+    if png_bit_depth(file) != 8:
+        # Pillow drops the lower 8 bits without a word.
+        raise ValueError(
+            f"{file.where}: has {png_bit_depth(file)} bits per channel, not 8; write "
+            "ids as 8-bit RGB, id = R + 256 G + 65536 B"
+        )
     return rgb_to_ids(np.asarray(image))
 
 
@@ -57,14 +63,14 @@ def decode_map(
     Raises:
       ValueError: the PNG is damaged, not RGB, or holds ids without a segment.
     """
-    ids = read_png_ids(file)
-    unknown = np.setdiff1d(runs(ids)[0], [VOID, *(s.id for s in segments)])
-    if unknown.size:
+    made = PanopticMap(read_png_ids(file), segments)
+    unknown = sorted(made.areas.keys() - {VOID, *(s.id for s in segments)})
+    if unknown:
         raise ValueError(
-            f"{file.where}: ids {list_some(unknown.tolist())} are not in segments_info "
+            f"{file.where}: ids {list_some(unknown)} are not in segments_info "
             f"of {described_in}; add them there or paint them 0 (void)"
         )
-    return PanopticMap(ids, segments)
+    return made
 
 
 def read_map(index: PanopticIndex, png_dir: Path, image_id: ImageId) -> PanopticMap:

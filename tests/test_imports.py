@@ -35,6 +35,7 @@ CORE = [
     "pix2seq_d.cli.predict",
     "pix2seq_d.cli.demo",
     "pix2seq_d.cli.convert",
+    "pix2seq_d.cli.doctor",
     "pix2seq_d.cli.summary",
 ]
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from deep_png import deep_png
 from PIL import Image
 
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
@@ -164,6 +165,10 @@ def test_read_png_ids_refuses_other_files(tmp_path):
         image.save(tmp_path / name)
         with pytest.raises(ValueError, match=f"{name}: {message}"):
             read_png_ids(tmp_path / name)
+    (tmp_path / "deep.png").write_bytes(deep_png(np.full((4, 4, 3), 256)))
+    message = r"deep\.png: has 16 bits per channel, not 8; write ids as 8-bit RGB"
+    with pytest.raises(ValueError, match=message):
+        read_png_ids(tmp_path / "deep.png")
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"text\.png: cannot be decoded"):
         read_png_ids(tmp_path / "text.png")

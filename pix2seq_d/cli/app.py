@@ -3,7 +3,8 @@
 import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -17,7 +18,7 @@ TRACEBACK_VARIABLE = "PIX2SEQ_D_TRACEBACK"
 _PACKAGE = Path(__file__).resolve().parent.parent
 CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
-Main = Callable[[list[str]], None]
+Main = Callable[[list[str]], int | None]
 
 
 class UsageError(ValueError):
@@ -28,7 +29,8 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
     """Runs a command; what the user can mend ends in one line, exit status 1.
 
     Args:
-      main: takes the arguments after the command's name.
+      main: takes the arguments after the command's name; returns the exit status,
+        None where all went well.
       name: of the command, begins the line.
       argv: arguments; None takes those of the process.
     Returns:
@@ -36,7 +38,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        main(_joined(argv))
+        return main(_joined(argv)) or 0
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted", file=sys.stderr)
         return 130
@@ -45,7 +47,6 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{name}: error: {_one_line(error)}", file=sys.stderr)
         return 1
-    return 0
 
 
 def new_flags() -> flags.FlagValues:
@@ -69,14 +70,25 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
     )
 
 
-def parse(values: flags.FlagValues, argv: Sequence[str], doc: str) -> bool:
+def parse(
+    values: flags.FlagValues,
+    argv: Sequence[str],
+    doc: str,
+    *,
+    sections: Mapping[str, Sequence[str]] | None = None,
+) -> bool:
     """Parses `argv`; False where only the help was wanted.
 
+    Args:
+      values: the flags.
+      argv: the arguments.
+      doc: begins the help.
+      sections: title -> flags that the help lists under it, after the others.
     Raises:
       UsageError: an unknown flag, a wrong value, a stray argument.
     """
     if any(a in ("--help", "-help", "-h") for a in argv):
-        print(f"{doc.rstrip()}\n\n{_help(values)}")
+        print(f"{doc.rstrip()}\n\n{_help(values, sections or {})}")
         return False
     try:
         rest = values(["", *argv])
@@ -198,14 +210,25 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def _help(values: flags.FlagValues) -> str:
-    lines = []
-    for name in sorted(values):
-        flag = values[name]
-        default = "" if flag.default in (None, "") else f" (default {flag.default})"
-        if name != "help":
-            lines.append(f"  --{name}: {flag.help}{default}")
+def _help(values: flags.FlagValues, sections: Mapping[str, Sequence[str]]) -> str:
+    apart = {"help", *(name for names in sections.values() for name in names)}
+    lines = [_flag_help(values[name]) for name in sorted(values) if name not in apart]
+    for title, names in sections.items():
+        lines += ["", title, *(_flag_help(values[name]) for name in names)]
     return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    default = flag.default
+    has_default = default is not False and default not in (None, "", [])
+    shown = f" (default {default})" if has_default else ""
+    return textwrap.fill(
+        f"  --{flag.name}: {flag.help}{shown}",
+        width=88,
+        subsequent_indent=" " * 6,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _one_line(error: BaseException) -> str:

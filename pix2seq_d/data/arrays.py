@@ -26,7 +26,7 @@ import numpy as np
 
 from pix2seq_d.data.source import DecodedExample, Example, Source
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.panoptic import PanopticMap, Segment, runs
+from pix2seq_d.panoptic import PanopticMap, Segment
 
 _KEYS = ("images", "ids", "annotations", "categories")
 
@@ -89,19 +89,20 @@ class Arrays:
                 f"({type(error).__name__}: {error})"
             ) from None
         ids = self._ids[index].astype(np.int32)
-        unknown = np.setdiff1d(runs(ids)[0], [0, *(s.id for s in segments)])
+        made = PanopticMap(ids, segments)
+        unknown = sorted(made.areas.keys() - {0, *(s.id for s in segments)})
         categories = {s.category_id for s in segments}
-        if unknown.size or not categories <= self.label_space.semantic_of.keys():
+        if unknown or not categories <= self.label_space.semantic_of.keys():
             raise ValueError(
                 f"{self._path}: annotations[{index}] does not describe ids "
-                f"{unknown.tolist()} of the map, or names a category that is not in "
+                f"{unknown} of the map, or names a category that is not in "
                 "categories; each id needs an entry with a known category_id"
             )
         return DecodedExample(
             image_id=entry.get("image_id", index),
             file_name=entry.get("file_name", f"{index:06d}.png"),
             image=self._images[index],
-            panoptic=PanopticMap(ids, segments),
+            panoptic=made,
         )
 
     def _wrong(self, key: str, want: str, have: np.ndarray) -> ValueError:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from pix2seq_d.image_files import File, open_image
+from pix2seq_d.image_files import File, open_image, png_bit_depth
 
 
 def read_label_png(file: File, *, modes: Collection[str], cure: str) -> np.ndarray:
@@ -15,7 +15,7 @@ def read_label_png(file: File, *, modes: Collection[str], cure: str) -> np.ndarr
       modes: PIL modes that are right for the dataset, such as 'I;16'.
       cure: how such a file is written, for the message.
     Raises:
-      ValueError: damaged, not a PNG, or of another mode.
+      ValueError: damaged, not a PNG, of another mode, or RGB of 16 bits.
     """
     image = open_image(file)
     if image.format != "PNG":
@@ -24,4 +24,9 @@ def read_label_png(file: File, *, modes: Collection[str], cure: str) -> np.ndarr
         )
     if image.mode not in modes:
         raise ValueError(f"{file.where}: has mode {image.mode}; {cure}")
+    if image.mode == "RGB" and png_bit_depth(file) != 8:
+        # Pillow drops the lower 8 bits without a word.
+        raise ValueError(
+            f"{file.where}: has {png_bit_depth(file)} bits per channel; {cure}"
+        )
     return np.asarray(image)

@@ -33,11 +33,13 @@ class Arrays(NamedTuple):
 
     def masks(self, draw: LabelDraw) -> np.ndarray:
         """[h, w, 2 (F + 1)] int32: labels at mask size as a draw has them."""
-        rows, cols = np.maximum(draw.rows, 0), np.maximum(draw.cols, 0)
-        labels = self.numbering.labels(self.ids[rows[:, None], cols])
-        labels[(draw.rows < 0)[:, None] | (draw.cols < 0)] = 0
-        labels[:, :, :-1][:, :, ~draw.keep] = 0
-        labels[..., 1] = draw.new_id[labels[..., 1]]
+        ids = self.ids.take(draw.rows, axis=0, mode="clip")
+        ids = ids.take(draw.cols, axis=1, mode="clip")
+        labels = self.numbering.renumbered(draw.new_id).labels(ids)
+        labels[draw.rows < 0] = 0
+        labels[:, draw.cols < 0] = 0
+        for frame in np.flatnonzero(~draw.keep):
+            labels[:, :, frame] = 0
         return _flat(labels)
 
 

@@ -79,6 +79,15 @@ def open_tfds(
     return kind(records, f"{name} {split}")
 
 
+def find_splits(name: str, data_dir: str | None = None) -> list[str]:
+    """Names of the splits of a prepared dataset; arguments as of `open_tfds`.
+
+    Raises:
+      FileNotFoundError: no such dataset, or it is not prepared.
+    """
+    return list(_open_builder(name, data_dir).info.splits)
+
+
 class TfdsPanoptic:
     """Images of `coco/2017_panoptic`; implements `Source`.
 

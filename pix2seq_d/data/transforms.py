@@ -31,36 +31,61 @@ def train_image(
       draw: for this example, as tensors.
       image_size: (H, W) of the network's input.
       colors: whether any image's colours change.
-      method: of resizing; `bicubic` for clips.
+      method: of resizing; `bicubic` for clips, which overshoots and is not clipped,
+        as in the reference.
 
     Returns:
       float32 [*image_size, 3] in [0, 1].
     """
-    x = resize_image(image, draw.size, method=method)
-    x = flip(crop(x, draw.offset, image_size=image_size), draw.flip)
+    image = tf.cond(draw.flip, lambda: tf.reverse(image, [1]), lambda: image)
+    x = resize_and_crop(image, draw, image_size=image_size, method=method) / 255.0
     if colors:
         x = jitter_colors(x, draw)
-    x = pad(x, image_size=image_size, value=PAD_VALUE)
+    missing = tf.constant(image_size) - tf.shape(x)[:2]
+    paddings = tf.pad(missing[:, None], [[0, 1], [1, 0]])
+    x = tf.pad(x, paddings, constant_values=PAD_VALUE)
     return tf.ensure_shape(x, (*image_size, 3))
 
 
-def resize_image(image: tf.Tensor, size: tf.Tensor, *, method: str) -> tf.Tensor:
-    """uint8 [H, W, 3] -> float32 [*size, 3], antialiased (step 2).
+def resize_and_crop(
+    image: tf.Tensor, draw: ImageDraw, *, image_size: Sequence[int], method: str
+) -> tf.Tensor:
+    """Steps 2 and 3 of an image that is flipped already, where that is cheap.
 
-    In [0, 1]; a cubic overshoots, and is not clipped, as in the reference.
+    With the op that tf.image.resize(antialias=True) calls, which can cut as well:
+    pixels that the crop drops are never made. Where nothing is cut or made smaller,
+    antialiasing does nothing, and the plain op is four times faster.
+
+    Args:
+      image: [H, W, 3] uint8.
+      draw: for this example, as tensors.
+      image_size: (H, W) of the network's input.
+      method: `bilinear` or `bicubic`.
+
+    Returns:
+      float32 [h, w, 3] in [0, 255], at most `image_size`.
     """
-    return tf.image.resize(image, size, method=method, antialias=True) / 255.0
+    content = tf.minimum(draw.size - draw.offset, tf.constant(image_size))
+    mirrored = draw.size[1] - draw.offset[1] - content[1]
+    left = tf.where(draw.flip, mirrored, draw.offset[1])
+    offset = tf.cast(tf.stack([draw.offset[0], left]), tf.float32)
+    shape = tf.shape(image)[:2]
 
+    def cut() -> tf.Tensor:
+        return tf.raw_ops.ScaleAndTranslate(
+            images=image[None],
+            size=content,
+            scale=tf.cast(draw.size, tf.float32) / tf.cast(shape, tf.float32),
+            translation=-offset,
+            kernel_type={"bilinear": "triangle", "bicubic": "keyscubic"}[method],
+        )[0]
 
-def crop(x: tf.Tensor, offset: tf.Tensor, *, image_size: Sequence[int]) -> tf.Tensor:
-    """Cuts [H, W, C] at offset to at most `image_size` (step 3)."""
-    size = tf.minimum(tf.shape(x)[:2] - offset, tf.constant(image_size))
-    return tf.slice(x, [offset[0], offset[1], 0], [size[0], size[1], x.shape[2] or -1])
-
-
-def flip(x: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
-    """Mirrors [H, W, C] horizontally where `flipped` (step 4)."""
-    return tf.cond(flipped, lambda: tf.reverse(x, [1]), lambda: x)
+    if method != "bilinear":  # TensorFlow's plain cubic is another one
+        return cut()
+    is_whole_and_larger = tf.reduce_all(content == draw.size) & tf.reduce_all(
+        draw.size >= shape
+    )
+    return tf.cond(is_whole_and_larger, lambda: tf.image.resize(image, draw.size), cut)
 
 
 def jitter_colors(image: tf.Tensor, draw: ImageDraw) -> tf.Tensor:
@@ -90,10 +115,3 @@ def jitter_colors(image: tf.Tensor, draw: ImageDraw) -> tf.Tensor:
     image = tf.cond(draw.jitter, lambda x=image: jitter(x), lambda x=image: x)
     image = tf.cond(draw.grey, lambda x=image: grey(x), lambda x=image: x)
     return tf.clip_by_value(image, 0.0, 1.0)
-
-
-def pad(x: tf.Tensor, *, image_size: Sequence[int], value: float) -> tf.Tensor:
-    """Pads [H, W, C] below and right to `image_size` (step 6)."""
-    missing = tf.constant(image_size) - tf.shape(x)[:2]
-    paddings = tf.pad(missing[:, None], [[0, 1], [1, 0]])
-    return tf.pad(x, paddings, constant_values=value)

@@ -9,12 +9,7 @@ import numpy as np
 from pix2seq_d.doctor import coco_json
 from pix2seq_d.doctor.facts import Checked, image_facts
 from pix2seq_d.doctor.finding import Finding, from_error
-from pix2seq_d.doctor.image_checks import (
-    check_image,
-    compare_sizes,
-    orientation,
-    png_bit_depth,
-)
+from pix2seq_d.doctor.image_checks import check_image, compare_sizes, orientation
 from pix2seq_d.doctor.map_checks import check_map, classes_of
 from pix2seq_d.files import Files
 from pix2seq_d.image_files import File, open_image, read_rgb
@@ -151,14 +146,9 @@ class CocoSplit:
             file = self._pngs.read(item.png_name)
             open_image(file)
             kind = "png_format"
-            ids = read_png_ids(file)
+            return [], read_png_ids(file)
         except (ValueError, OSError) as error:
             return [from_error(error, kind, where, item.image_id)], None
-        if png_bit_depth(file) != 8:
-            message = f"has {png_bit_depth(file)} bits per channel, not 8"
-            cure = "write ids as 8-bit RGB, id = R + 256 G + 65536 B"
-            return [Finding(kind, where, message, cure, item.image_id)], None
-        return [], ids
 
 
 class _Listing:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pix2seq_d.doctor import leaks, statistics
+from pix2seq_d.doctor import layouts, leaks, statistics
 from pix2seq_d.doctor.facts import Checked
 from pix2seq_d.doctor.finding import ERROR, Finding, from_error
-from pix2seq_d.doctor.layouts import LAYOUTS, detect, find_splits, is_train, open_split
+from pix2seq_d.doctor.layouts import is_train
 from pix2seq_d.doctor.split import Split
 from pix2seq_d.doctor.statistics import Statistics
 from pix2seq_d.progress import Progress
@@ -57,6 +57,7 @@ def examine(
     root: Path,
     *,
     layout: str = "auto",
+    builder: str = "",
     splits: Sequence[str] = (),
     max_instances: int = 256,
     limit: int | None = None,
@@ -67,6 +68,7 @@ def examine(
     Args:
       root: the folder.
       layout: one of `layouts.LAYOUTS`, or `auto`.
+      builder: of TFDS, whose data_dir is the folder.
       splits: names; those found by default.
       max_instances: of the model.
       limit: number of images of each split to decode; all by default.
@@ -75,18 +77,15 @@ def examine(
       FileNotFoundError: no such folder, or no split in it.
       ValueError: an unknown layout, or one that the files do not tell.
     """
-    if layout not in ("auto", *LAYOUTS):
-        known = ", ".join(LAYOUTS)
-        raise ValueError(f"--layout={layout}: unknown; choose auto, {known}")
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root}: no such folder; check --dataset")
-    if layout == "auto":
-        layout = detect(root)
+    layout = layouts.choose(root, layout, builder)
+    rule = layouts.id_rule(layout, builder)
     findings: list[Finding] = []
     results: list[SplitResult] = []
-    for name in splits or find_splits(root, layout):
+    for name in splits or layouts.find_splits(root, layout, builder):
         try:
-            split = open_split(layout, root, name, max_instances=max_instances)
+            split = layouts.open_split(
+                layout, root, name, max_instances=max_instances, builder=builder
+            )
         except (ValueError, OSError) as error:
             found = from_error(error, "split", str(root))
             findings.append(dataclasses.replace(found, split=name))
@@ -97,7 +96,7 @@ def examine(
         results.append(result)
         own = [*split.findings, *(f for c in checked for f in c.findings)]
         own += leaks.find_duplicates(checked)
-        own += statistics.remarks(result.statistics, where=split.where)
+        own += statistics.remarks(result.statistics, where=split.where, rule=rule)
         findings += [dataclasses.replace(f, split=name) for f in own]
     findings += _compare(results)
     return Examination(str(root), layout, tuple(results), tuple(findings))

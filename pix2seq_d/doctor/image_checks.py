@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from pix2seq_d.doctor.finding import Finding, from_error
-from pix2seq_d.image_files import File, read_rgb
+from pix2seq_d.image_files import File, png_bit_depth, read_rgb
 from pix2seq_d.panoptic_index import ImageId
 
 HUGE_PX = 50_000_000
@@ -105,11 +105,6 @@ def orientation(file: File) -> int:
     with Image.open(io.BytesIO(file.data)) as image:
         value = image.getexif().get(_ORIENTATION, 1)
     return value if value in _TURNED else 1
-
-
-def png_bit_depth(file: File) -> int:
-    """Bits of a channel in a PNG file's header."""
-    return file.data[24]
 
 
 def _format(file: File, image_id: ImageId | None) -> list[Finding]:

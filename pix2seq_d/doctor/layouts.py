@@ -1,16 +1,54 @@
 """Which layout a dataset folder has, which splits, and how to open one."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pix2seq_d.config.training import SOURCES
 from pix2seq_d.data.coco_panoptic import find_files
-from pix2seq_d.data.source import Source
+from pix2seq_d.data.sources import open_source
 from pix2seq_d.doctor.coco_files import CocoSplit
 from pix2seq_d.doctor.source_checks import SourceSplit
 from pix2seq_d.doctor.split import Split
-from pix2seq_d.files import ZipFiles
+from pix2seq_d.files import Folder, ZipFiles
+from pix2seq_d.instance_ids import CITYSCAPES, COCO, DAVIS, KITTI_STEP, IdRule
 
-LAYOUTS = ("coco_panoptic", "arrays", "cityscapes", "kitti_step", "davis", "vipseg")
-_PREFIX = "panoptic_"
+LAYOUTS = tuple(name for name in SOURCES if name != "shapes")
+_RULES = {"cityscapes": CITYSCAPES, "kitti_step": KITTI_STEP, "davis": DAVIS}
+_OFFICIAL = {"train", "val"}
+_COCO = "panoptic_"
+_CITYSCAPES = "cityscapes_panoptic_"
+_VIPSEG = "panoptic_gt_VIPSeg_"
+
+
+def choose(root: Path, layout: str, builder: str = "") -> str:
+    """The layout that the user names, or, if it is `auto`, that the files tell.
+
+    Args:
+      root: the folder.
+      layout: `auto` or one of `LAYOUTS`.
+      builder: of TFDS.
+    Raises:
+      FileNotFoundError: no such folder.
+      ValueError: no such layout, a builder too many or too few, or the files do
+        not tell.
+    """
+    if layout not in ("auto", *LAYOUTS):
+        known = ", ".join(LAYOUTS)
+        raise ValueError(f"--layout={layout}: unknown; choose auto, {known}")
+    if layout == "tfds" and not builder:
+        raise ValueError(
+            "--builder is missing; name the dataset of TFDS: "
+            "--builder=coco/2017_panoptic"
+        )
+    if builder and layout not in ("auto", "tfds"):
+        raise ValueError(
+            f"--builder={builder}: is for --layout=tfds, not {layout}; leave one out"
+        )
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; check --dataset")
+    if builder:
+        return "tfds"
+    return detect(root) if layout == "auto" else layout
 
 
 def detect(root: Path) -> str:
@@ -19,28 +57,42 @@ def detect(root: Path) -> str:
     Raises:
       ValueError: its files do not tell.
     """
-    if _coco_splits(root):
-        return "coco_panoptic"
-    if any(root.glob("*.npz")):
-        return "arrays"
+    for layout, is_layout in _SIGNS.items():
+        if is_layout(root):
+            return layout
     raise ValueError(
-        f"{root}: holds no panoptic_*.json, also not in annotations/, and no *.npz; "
-        f"name its layout with --layout, one of {', '.join(LAYOUTS)}"
+        f"{root}: holds no panoptic_*.json, also not in annotations/, no *.npz, no "
+        "gtFine/, panoptic_maps/ or JPEGImages/ with folders of videos; name its "
+        f"layout with --layout, one of {', '.join(LAYOUTS)}, or convert it, see --help"
     )
 
 
-def find_splits(root: Path, layout: str) -> list[str]:
+def find_splits(root: Path, layout: str, builder: str = "") -> list[str]:
     """Names of the splits of a folder, those to train on first.
 
     Raises:
       FileNotFoundError: the folder holds none.
     """
-    if layout == "coco_panoptic":
-        found = _coco_splits(root)
-    elif layout == "arrays":
-        found = {path.stem for path in root.glob("*.npz")}
-    else:
-        found = {"train", "val"}
+    match layout:
+        case "coco_panoptic":
+            found = _coco_splits(root)
+        case "arrays":
+            found = {path.stem for path in root.glob("*.npz")}
+        case "cityscapes":
+            found = _official(_cityscapes_splits(root))
+        case "kitti_step":
+            places = _kitti_step_places(root)
+            found = _official(s for place in places for s in Folder(place).folders())
+        case "davis":
+            lists = (root / "ImageSets" / "2017").glob("*.txt")
+            found = _official((path.stem for path in lists), default={"all"})
+        case "vipseg":
+            paths = [p for place in _vipseg_places(root) for p in _vipseg_jsons(place)]
+            found = _official(path.stem.removeprefix(_VIPSEG) for path in paths)
+        case _:
+            from pix2seq_d.data.tfds_source import find_splits as find_tfds_splits
+
+            found = set(find_tfds_splits(builder, str(root)))
     if not found:
         wanted = "*.npz" if layout == "arrays" else "panoptic_*.json"
         raise FileNotFoundError(
@@ -54,7 +106,9 @@ def is_train(split: str) -> bool:
     return split.startswith("train")
 
 
-def open_split(layout: str, root: Path, split: str, *, max_instances: int) -> Split:
+def open_split(
+    layout: str, root: Path, split: str, *, max_instances: int, builder: str = ""
+) -> Split:
     """Opens a split for examination.
 
     Raises:
@@ -63,59 +117,46 @@ def open_split(layout: str, root: Path, split: str, *, max_instances: int) -> Sp
     if layout == "coco_panoptic":
         files = find_files(root, split)
         return CocoSplit(split, *files, max_instances=max_instances)
-    source = open_source(layout, root, split)
+    source = open_source(layout, str(root), split, builder=builder)
     where = root / f"{split}.npz" if layout == "arrays" else root
-    return SourceSplit(split, source, where=str(where), max_instances=max_instances)
+    return SourceSplit(
+        split,
+        source,
+        where=str(where),
+        max_instances=max_instances,
+        rule=id_rule(layout, builder),
+    )
 
 
-def open_source(layout: str, root: Path, split: str) -> Source:
-    """Opens a split of any layout as training does.
+def id_rule(layout: str, builder: str = "") -> IdRule:
+    """Which segments have instance ids, in the dataset that has the layout."""
+    if layout == "tfds":
+        layout = builder.partition("/")[0]
+    return _RULES.get(layout, COCO)
 
-    Raises:
-      FileNotFoundError, ValueError: as the layout's class; an unknown layout.
-    """
-    match layout:
-        case "coco_panoptic":
-            from pix2seq_d.data.coco_panoptic import CocoPanoptic
 
-            return CocoPanoptic.from_root(root, split)
-        case "arrays":
-            from pix2seq_d.data.arrays import Arrays
-
-            return Arrays(root / f"{split}.npz")
-        case "cityscapes":
-            from pix2seq_d.data.cityscapes import Cityscapes
-
-            return Cityscapes.from_root(root, split)
-        case "kitti_step":
-            from pix2seq_d.data.kitti_step import KittiStep
-
-            return KittiStep.from_root(root, split)
-        case "davis":
-            from pix2seq_d.data.davis import Davis
-
-            return Davis.from_root(root, split)
-        case "vipseg":
-            from pix2seq_d.data.vipseg import VipSeg
-
-            return VipSeg.from_root(root, split)
-    raise ValueError(f"--layout={layout}: unknown; choose auto, {', '.join(LAYOUTS)}")
+def _official(
+    found: Iterable[str], default: Iterable[str] = tuple(_OFFICIAL)
+) -> set[str]:
+    """Of the splits found, those with labels: a test split has none, or empty ones."""
+    names = set(found)
+    return names & _OFFICIAL or names or set(default)
 
 
 def _coco_splits(root: Path) -> set[str]:
     places = (root, root / "annotations")
     found = {
-        path.stem.removeprefix(_PREFIX)
+        path.stem.removeprefix(_COCO)
         for place in places
-        for path in place.glob(f"{_PREFIX}*.json")
+        for path in place.glob(f"{_COCO}*.json")
     }
     for place in places:
         for packed in place.glob("panoptic_annotations_*.zip"):
             names = ZipFiles(packed, "annotations").names()
             found |= {
-                name.removeprefix(_PREFIX).removesuffix(".json")
+                name.removeprefix(_COCO).removesuffix(".json")
                 for name in names
-                if name.startswith(_PREFIX) and name.endswith(".json")
+                if name.startswith(_COCO) and name.endswith(".json")
             }
     # Category lists and the like have such names, too, but no files beside them.
     complete = {split for split in found if _has_files(root, split)}
@@ -123,6 +164,66 @@ def _coco_splits(root: Path) -> set[str]:
 
 
 def _has_files(root: Path, split: str) -> bool:
-    names = (f"{_PREFIX}{split}", f"annotations/{_PREFIX}{split}", f"images/{split}")
+    names = (f"{_COCO}{split}", f"annotations/{_COCO}{split}", f"images/{split}")
     places = [root / name for name in (*names, split)]
     return any(p.is_dir() or p.with_name(f"{p.name}.zip").is_file() for p in places)
+
+
+def _is_cityscapes(root: Path) -> bool:
+    names = ("gtFine", "leftImg8bit")
+    return any(
+        (root / name).is_dir() or (root / f"{name}_trainvaltest.zip").is_file()
+        for name in names
+    )
+
+
+def _cityscapes_splits(root: Path) -> set[str]:
+    packed = root / "gtFine_trainvaltest.zip"
+    if not (root / "gtFine").is_dir() and packed.is_file():
+        labels = ZipFiles(packed, "gtFine")
+    else:
+        labels = Folder(root / "gtFine")
+    jsons = {
+        name.removeprefix(_CITYSCAPES).removesuffix(".json").removesuffix("_trainId")
+        for name in labels.names()
+        if name.startswith(_CITYSCAPES) and name.endswith(".json")
+    }
+    return jsons | set(labels.folders())
+
+
+def _kitti_step_places(root: Path) -> list[Path]:
+    places = (root / "panoptic_maps", root / "kitti-step" / "panoptic_maps")
+    return [place for place in places if place.is_dir()]
+
+
+def _is_davis(root: Path) -> bool:
+    # Pascal VOC has folders of these names, with files in them.
+    names = ("Annotations", "Annotations_unsupervised")
+    has_labels = any(Folder(root / name).folders() for name in names)
+    return has_labels and bool(Folder(root / "JPEGImages").folders())
+
+
+def _vipseg_places(root: Path) -> tuple[Path, Path]:
+    return root, root / "VIPSeg_720P"
+
+
+def _vipseg_jsons(place: Path) -> list[Path]:
+    return list(place.glob(f"{_VIPSEG}*.json"))
+
+
+def _is_vipseg(root: Path) -> bool:
+    return any(
+        (place / "panomasksRGB").is_dir() or _vipseg_jsons(place)
+        for place in _vipseg_places(root)
+    )
+
+
+# In this order: VIPSeg's JSONs have names like COCO's.
+_SIGNS: dict[str, Callable[[Path], bool]] = {
+    "vipseg": _is_vipseg,
+    "coco_panoptic": lambda root: bool(_coco_splits(root)),
+    "arrays": lambda root: any(root.glob("*.npz")),
+    "cityscapes": _is_cityscapes,
+    "kitti_step": lambda root: bool(_kitti_step_places(root)),
+    "davis": _is_davis,
+}

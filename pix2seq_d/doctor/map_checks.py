@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from pix2seq_d.doctor.facts import MapFacts
 from pix2seq_d.doctor.finding import Finding
+from pix2seq_d.instance_ids import COCO, IdRule
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import areas
 from pix2seq_d.panoptic_index import ImageId, list_some
@@ -60,6 +61,7 @@ def check_map(
     where: str,
     image_id: ImageId | None,
     max_instances: int,
+    rule: IdRule = COCO,
 ) -> tuple[list[Finding], MapFacts]:
     """Compares a map with its segments, and counts.
 
@@ -70,6 +72,7 @@ def check_map(
       where: the label file.
       image_id: of the image.
       max_instances: of the model, 0 included.
+      rule: which segments have instance ids.
     """
     present, counts = areas(ids)
     area = dict(zip(present.tolist(), counts.tolist(), strict=True))
@@ -77,7 +80,7 @@ def check_map(
     shown = [s for s in segments if s.id in area]
     described = {s.id for s in segments}
     unknown = [i for i in area if i not in described]
-    numbered = sum(not s.is_crowd for s in shown)
+    numbered = sum(_has_id(s, classes, rule) for s in shown)
     num_dropped = max(0, numbered - (max_instances - 1))
     remarks = [
         *_check_ids([s for s in segments if s.id not in area], unknown),
@@ -89,12 +92,15 @@ def check_map(
         remarks.append(
             (
                 "too_many_instances",
-                f"has {numbered} segments, a model with max_instances={max_instances} "
-                f"holds {max_instances - 1}: the {num_dropped} smallest become void",
+                f"has {numbered} segments that need an id, a model with max_instances="
+                f"{max_instances} has {max_instances - 1}: the {num_dropped} smallest "
+                "become void",
                 "raise model.max_instances, or cut the image",
             )
         )
-    if not unknown and all(s.is_crowd for s in shown):
+    is_void = all(s.is_crowd and rule.crowd == "void" for s in shown)
+    # Objects without classes, as in videos, may leave the picture.
+    if rule.classes and not unknown and is_void:
         what = "crowds only, which become void" if shown else "no labelled pixel"
         cure = "label it, or remove it from the annotations"
         remarks.append(("all_void", f"has {what}", cure))
@@ -102,6 +108,13 @@ def check_map(
         Finding(kind, where, message, cure, image_id) for kind, message, cure in remarks
     ]
     return findings, _facts(shown, area, void, classes, num_dropped)
+
+
+def _has_id(segment: Described, classes: Classes, rule: IdRule) -> bool:
+    """As in `instance_ids.number`, which may even give one number to two classes."""
+    if segment.is_crowd and rule.crowd != "segment":
+        return False
+    return rule.stuff or segment.category_id in classes.things
 
 
 def _check_ids(empty: Sequence[Described], unknown: Sequence[int]) -> Iterator[_Remark]:

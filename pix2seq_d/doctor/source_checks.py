@@ -8,6 +8,7 @@ from pix2seq_d.doctor.finding import Finding, from_error
 from pix2seq_d.doctor.image_checks import check_image, check_size, compare_sizes
 from pix2seq_d.doctor.map_checks import Described, check_map, classes_of
 from pix2seq_d.image_files import File
+from pix2seq_d.instance_ids import COCO, IdRule
 from pix2seq_d.panoptic import PanopticMap
 
 
@@ -19,14 +20,21 @@ class SourceSplit:
       source: its examples.
       where: the file or folder it was opened from.
       max_instances: of the model.
+      rule: which segments have instance ids.
     """
 
     def __init__(
-        self, name: str, source: Source, *, where: str, max_instances: int
+        self,
+        name: str,
+        source: Source,
+        *,
+        where: str,
+        max_instances: int,
+        rule: IdRule = COCO,
     ) -> None:
         self.name, self.where = name, where
         self.label_space = source.label_space
-        self._source, self._max_instances = source, max_instances
+        self._source, self._max_instances, self._rule = source, max_instances, rule
         self._classes = classes_of(source.label_space)
         self.findings: list[Finding] = []
         if not len(source):
@@ -117,6 +125,7 @@ class SourceSplit:
             where=where,
             image_id=image_id,
             max_instances=self._max_instances,
+            rule=self._rule,
         )
         return [*findings, *more], facts
 

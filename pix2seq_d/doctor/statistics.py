@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pix2seq_d.doctor.facts import Checked
 from pix2seq_d.doctor.finding import Finding
+from pix2seq_d.instance_ids import COCO, IdRule
 from pix2seq_d.labels import LabelSpace
 
 MUCH = 0.3  # share of the pixels from which crowd or void are worth a note
@@ -80,14 +81,16 @@ def count(checked: Sequence[Checked]) -> Statistics:
     )
 
 
-def remarks(statistics: Statistics, *, where: str) -> list[Finding]:
-    """Notes on a split with much crowd or void."""
+def remarks(
+    statistics: Statistics, *, where: str, rule: IdRule = COCO
+) -> list[Finding]:
+    """Notes on a split with much crowd or, where it has classes, void."""
     found = []
     if statistics.crowd_share > MUCH:
         message = f"{statistics.crowd_share:.0%} of its pixels are crowds"
-        cure = "training takes them as void; label single objects where you can"
+        cure = "label single objects where you can, a model cannot learn to part them"
         found.append(Finding("much_crowd", where, message, cure))
-    if statistics.void_share > MUCH:
+    if rule.classes and statistics.void_share > MUCH:
         message = f"{statistics.void_share:.0%} of its pixels are void"
         cure = "the model does not learn there; label more if it should"
         found.append(Finding("much_void", where, message, cure))

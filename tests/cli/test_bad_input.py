@@ -26,6 +26,12 @@ def refused(capsys, main, argv):
     return line
 
 
+@pytest.mark.parametrize("status", [None, 0, 1, 3])
+def test_a_command_may_return_its_exit_status(capsys, status):
+    assert app.run(lambda argv: status, "command", []) == (status or 0)
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("argv", "parts"),
     [

@@ -9,11 +9,7 @@ from pix2seq_d.cli import app, doctor
 
 
 def run(argv):
-    """Exit status; a report of problems ends the process, as a command's may."""
-    try:
-        return app.run(doctor.main, "doctor", [*argv, "--num_workers=1"])
-    except SystemExit as end:
-        return end.code
+    return app.run(doctor.main, "doctor", [*argv, "--num_workers=1"])
 
 
 def test_a_set_that_is_fine(capsys, tmp_path, coco_folder):
@@ -63,6 +59,9 @@ def test_an_old_sheet_does_not_stay(tmp_path, coco_folder):
         (["--dataset={}", "--layout=voc"], ["--layout=voc", "cityscapes"]),
         (["--dataset={}"], ["panoptic_*.json", "--layout"]),
         (["--dataset={}", "--layout=arrays"], ["holds no *.npz"]),
+        (["--dataset={}", "--layout=tfds"], ["--builder is missing"]),
+        (["--dataset={}", "--layout=davis", "--builder=a/b"], ["not davis", "leave"]),
+        (["--dataset={}/absent", "--builder=a/b"], ["absent: no such folder"]),
         (["--dataset={}", "--max_instances=1"], ["max_instances"]),
         (["--dataset={}", "--limit=0"], ["limit"]),
     ],
@@ -77,4 +76,9 @@ def test_what_is_wrong_with_the_command_line(capsys, tmp_path, argv, parts):
 
 def test_help_is_no_error(capsys):
     assert run(["--help"]) == 0
-    assert "--dataset" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "  --dataset: " in out
+    # Those of a conversion have a section of their own.
+    checks, _, conversions = out.partition("\nTo convert:\n")
+    assert "  --convert_from: " in conversions and "  --convert_from: " not in checks
+    assert all(len(line) <= 88 for line in out.splitlines())

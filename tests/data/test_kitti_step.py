@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from deep_png import deep_png
 from PIL import Image
 from refusal import decode, refused
 
@@ -176,6 +177,10 @@ def test_bad_label_maps_are_named_at_access(root):
     kind, instance = label_map()
     Image.fromarray(kind.astype(np.uint16)).save(folder / "000000.png")
     message = r"0002/000000\.png: has mode I;16; write 8-bit RGB, R = class"
+    refused(ValueError, message, decode, source, 0)
+    path = root / "panoptic_maps/val/0002/000000.png"
+    path.write_bytes(deep_png(np.zeros((4, 6, 3))))
+    message = r"000000\.png: has 16 bits per channel; write 8-bit RGB, R = class"
     refused(ValueError, message, decode, source, 0)
     save_label(folder / "000001.png", np.where(kind == VOID, 19, kind), instance)
     message = r"000001\.png: holds classes 19 \(red\), not 0\.\.18 or 255 \(void\);"

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from refusal import decode, refused
 
 from pix2seq_d.data import label_spaces
 from pix2seq_d.data.source import Video
-from pix2seq_d.data.tfds_source import TfdsPanoptic, TfdsVideo, open_tfds
+from pix2seq_d.data.tfds_source import (
+    TfdsPanoptic,
+    TfdsVideo,
+    find_splits,
+    open_tfds,
+)
+from pix2seq_d.doctor.examine import examine
 from pix2seq_d.instance_ids import DAVIS, number
 from pix2seq_d.panoptic import Segment, ids_to_rgb
 
@@ -216,6 +223,27 @@ def test_what_cannot_be_opened_is_named(data_dir):
     refused(ValueError, message, open_tfds, "two_classes", "train", data_dir)
     message = r"numbers: its features are image, label; take a dataset with those"
     refused(ValueError, message, open_tfds, "numbers", "train", data_dir)
+
+
+def test_the_doctor_examines_what_is_prepared(data_dir):
+    assert find_splits("tiny_coco", data_dir) == ["train"]
+    for builder, classes, kinds in (
+        ("tiny_coco", True, {"class_not_in_train"}),
+        ("tiny_davis", False, {"much_void", "same_name"}),
+    ):
+        examination = examine(Path(data_dir), builder=builder, num_workers=2)
+        assert examination.layout == "tfds"
+        (result,) = examination.splits
+        assert result.split.name == "train"
+        assert result.statistics.num_images == (3 if classes else 6)
+        assert {f.kind for f in examination.findings} <= kinds | {"duplicate_image"}
+    (finding,) = examine(
+        Path(data_dir), layout="tfds", builder="tiny_coco", splits=["val"]
+    ).findings
+    assert finding.kind == "split" and "Unknown split 'val'" in finding.message
+    message = r"no_such: TFDS knows no dataset"
+    with pytest.raises(FileNotFoundError, match=message):
+        examine(Path(data_dir), builder="no_such")
 
 
 def test_bad_records_are_named_at_decoding():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from tiny_source import same_partition
 
-from pix2seq_d import panoptic
 from pix2seq_d.data import augment, device_transforms, evaluation, transforms
 from pix2seq_d.data.augment import Augmentation, ImageDraw
 from pix2seq_d.data.reading import Arrays
@@ -70,19 +69,40 @@ def on_device(image, labels, draw, *, room=(0, 0), **options):
     return np.asarray(made), np.asarray(masks)
 
 
+def chain(image, draw, image_size, method="bilinear"):
+    """Steps 2 to 4 and 6 with TensorFlow's own ops, one after another."""
+    x = tf.image.resize(image, draw.image.size, method=method, antialias=True) / 255
+    y, left = draw.image.offset
+    x = x[y : y + image_size[0], left : left + image_size[1]]
+    x = tf.reverse(x, [1]) if draw.image.flip else x
+    missing = [n - m for n, m in zip(image_size, x.shape[:2], strict=True)]
+    return tf.pad(x, [[0, missing[0]], [0, missing[1]], [0, 0]], constant_values=0.3)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(48, 64), (33, 91), (20, 13), (4, 200), (60, 1)])
+def test_images_go_the_way_of_tensorflows_own_ops(shape, method):
+    image = example(shape)[0]
+    for index in range(12):
+        draw = make_draw(index, shape, Augmentation((0.6, 3.0)))
+        made = by_tensorflow(image, draw, colors=False, method=method)
+        # A position differs in its last bit: that times the steepest edge.
+        np.testing.assert_allclose(
+            made, chain(image, draw, (32, 24), method), atol=5e-5
+        )
+
+
 @pytest.mark.parametrize("shape", [(48, 64), (37, 91), (20, 13)])
 def test_scale_one_fits_the_image_like_evaluation_but_truncated(shape):
-    image, labels = example(shape)
-    size = augment.scaled_size(shape, (32, 32), 1.0)
-    resized = transforms.resize_image(tf.constant(image), size, method="bilinear")
+    image, _ = example(shape)
     fitted, rounded = evaluation.fit_image(image, (32, 32))
-    np.testing.assert_array_equal(
-        tf.image.resize(labels, size, method="nearest"),
-        panoptic.resize_nearest(labels, size.tolist()),
-    )
+    size = augment.scaled_size(shape, (32, 32), 1.0)
+    assert (np.abs(size - rounded) <= 1).all()
     if rounded == tuple(size.tolist()):
-        content = fitted[: size[0], : size[1]]
-        np.testing.assert_allclose(resized, content, atol=1e-6)
+        sizes = dict(image_size=(32, 32))
+        draw = make_draw(0, shape, Augmentation(flip=0.0), **sizes)
+        made = by_tensorflow(image, draw, colors=False, **sizes)
+        np.testing.assert_allclose(made, fitted, atol=5e-6)
 
 
 @pytest.mark.parametrize("shape", [(48, 64), (33, 91), (20, 13), (4, 200), (60, 1)])
@@ -177,11 +197,11 @@ def test_labels_go_the_way_of_tensorflows_own_ops(shape):
     for index in range(25):
         draw = make_draw(index, shape, id_range=0)
         x = tf.image.resize(names, draw.image.size, method="nearest")
-        x = transforms.flip(
-            transforms.crop(x, tf.constant(draw.image.offset), image_size=(32, 24)),
-            tf.constant(draw.image.flip),
-        )
-        x = transforms.pad(x, image_size=(32, 24), value=-1)
+        y, left = draw.image.offset
+        x = x[y : y + 32, left : left + 24]
+        x = tf.reverse(x, [1]) if draw.image.flip else x
+        missing = [[0, 32 - x.shape[0]], [0, 24 - x.shape[1]], [0, 0]]
+        x = tf.pad(x, missing, constant_values=-1)
         theirs = tf.image.resize(x, (16, 12), method="nearest").numpy()
         ours = np.stack(
             np.meshgrid(draw.labels.rows, draw.labels.cols, indexing="ij"), -1

@@ -117,7 +117,7 @@ def _read_labels(file: File) -> dict[int, str]:
         values = fields[1].split(",") if len(fields) == 4 else []
         if len(values) != 3 or not all(_is_byte(v) for v in values):
             raise ValueError(f"{where}: is not 'label:R,G,B::'; export it again")
-        color = int(rgb_to_ids(np.array([int(v) for v in values])))
+        color = int(rgb_to_ids(np.array([int(v) for v in values], np.uint8)))
         if color in colors:
             raise ValueError(
                 f"{where}: {fields[0]!r} has the colour of {colors[color]!r}; give "

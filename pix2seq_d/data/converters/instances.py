@@ -78,13 +78,14 @@ def convert(
             if image.size is not None:
                 check_size(f"{image.where} of {dataset.where}", image.size, file)
             size = image_size(file)
-            below = None
+            below, is_thing = None, np.zeros(size, bool)
             if semantic_dir is not None:
                 png = File.read(Path(semantic_dir, _png_name(image.file_name)))
-                below, undivided = _stuff(png, file, dataset.label_space)
-                writer.drop("pixels of things without an instance, now void", undivided)
+                below, is_thing = _stuff(png, file, dataset.label_space)
             layers = [_layer(a, size, dataset) for a in image.annotations]
             painted = paint(layers, size, dataset.label_space, order=order, below=below)
+            undivided = int((is_thing & (painted.panoptic.ids == VOID)).sum())
+            writer.drop("pixels of things without an instance, now void", undivided)
             writer.drop("annotations hidden by others", painted.hidden)
             writer.drop("annotations without a pixel", painted.empty)
             writer.write(
@@ -223,11 +224,13 @@ def _layer(annotation: _Annotation, size: tuple[int, int], dataset: _Dataset) ->
     return Layer.of(mask, annotation.category_id, is_crowd=annotation.is_crowd)
 
 
-def _stuff(png: File, image: File, label_space: LabelSpace) -> tuple[np.ndarray, int]:
-    """Semantic ids of stuff, [H, W]; and how many pixels are of things."""
+def _stuff(
+    png: File, image: File, label_space: LabelSpace
+) -> tuple[np.ndarray, np.ndarray]:
+    """Semantic ids of stuff, [H, W]; and which pixels are of things."""
     semantic = to_semantic(read_numbers(png, image), label_space, png.where)
     is_thing = label_space.is_thing[semantic]
-    return np.where(is_thing, VOID, semantic), int(is_thing.sum())
+    return np.where(is_thing, VOID, semantic), is_thing
 
 
 def _png_name(file_name: str) -> str:

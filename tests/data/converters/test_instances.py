@@ -208,6 +208,11 @@ def test_stuff_maps_keep_images_without_annotation(folder):
     keywords = {"semantic_dir": folder.root / "stuff", "categories": extra}
     report = folder.convert(**keywords)
     assert report.dropped == {"pixels of things without an instance, now void": 6}
+    folder.add(slice(0, 4), 4)
+    report = folder.convert(overwrite=True, **keywords)
+    assert report.dropped == {"pixels of things without an instance, now void": 2}
+    folder.content["annotations"].clear()
+    report = folder.convert(overwrite=True, **keywords)
     expected = np.where(np.isin(stuff, [255, 1000]), 0, stuff)
     np.testing.assert_array_equal(folder.ids(**keywords), expected)
     source, _ = load(report)
