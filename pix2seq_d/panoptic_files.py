@@ -15,7 +15,7 @@ from pix2seq_d.panoptic import (
     Segment,
     areas,
     ids_to_rgb,
-    rgb_to_ids,
+    packed_ids,
     runs,
 )
 from pix2seq_d.panoptic_index import MAX_ID, ImageId, PanopticIndex, list_some
@@ -46,7 +46,7 @@ def read_png_ids(file: File | Path) -> np.ndarray:
             f"{file.where}: has {png_bit_depth(file)} bits per channel, not 8; write "
             "ids as 8-bit RGB, id = R + 256 G + 65536 B"
         )
-    return rgb_to_ids(np.asarray(image))
+    return packed_ids(image.tobytes(), (image.height, image.width))
 
 
 def decode_map(

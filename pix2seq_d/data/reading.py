@@ -54,7 +54,8 @@ def read(
     past = example.past if isinstance(example, Clip) else ()
     frames = [*past, example.panoptic]
     numbering = number(frames, label_space, max_instances=max_instances, rule=rule)
-    image, ids = example.image, np.stack([frame.ids for frame in frames], -1)
+    image, ids = example.image, [frame.ids[..., None] for frame in frames]
+    ids = np.concatenate(ids, -1) if past else ids[0]
     if image.shape[:2] != ids.shape[:2]:
         raise ValueError(
             f"{example.file_name}: the image is {image.shape[:2]}, its labels "
