@@ -42,7 +42,7 @@ CONFIGS = {
 @pytest.fixture(params=CONFIGS, scope="module")
 def drawn(request):
     config = CONFIGS[request.param]
-    return config, architecture.draw(config)
+    return config, summary.summarize(config), architecture.draw(config)
 
 
 def words(figure):
@@ -58,22 +58,22 @@ def shape_words(*sizes):
 
 
 def test_every_part_is_there_with_its_shape(drawn):
-    config, figure = drawn
+    config, parts, figure = drawn
     texts = said(figure)
     # Of a transformer the shape at its end is shown.
     inner = {("encoder", "input"), ("encoder", "layers"), ("decoder", "middle layers")}
-    for part in summary.summarize(config):
+    for part in parts:
         if (part.module, part.name) not in inner:
             assert shape_words(*part.shape) in texts
     bits = config.num_bits
     assert shape_words(*config.mask_size, bits) in texts
     assert (shape_words(*config.image_size, 3) in texts) == bool(config.conditioning)
-    total = sum(part.params for part in summary.summarize(config))
+    total = sum(part.params for part in parts)
     assert any(f"{total:,d} parameters" in text for text in texts)
 
 
 def test_words_neither_touch_nor_leave_their_box(drawn):
-    _, figure = drawn
+    *_, figure = drawn
     FigureCanvasAgg(figure).draw()
     extents = [text.get_window_extent() for text in words(figure)]
     for a, b in itertools.combinations(extents, 2):
@@ -94,8 +94,8 @@ def test_words_neither_touch_nor_leave_their_box(drawn):
 
 
 def test_input_channels_are_those_of_the_decoder(drawn):
-    config, figure = drawn
-    parts = {(p.module, p.name): p for p in summary.summarize(config)}
+    config, parts, figure = drawn
+    named = {(p.module, p.name): p for p in parts}
     texts = said(figure)
     head = texts.index("input channels")
     *lines, shape = texts[head + 1 : texts.index("input")]
@@ -103,7 +103,7 @@ def test_input_channels_are_those_of_the_decoder(drawn):
     assert shape == shape_words(*config.mask_size, sum(counts))
     # The kernel of the decoder's first convolution, bias, and norm's scale and shift.
     width, patch = config.decoder.dim, config.decoder.in_strides
-    assert parts["decoder", "input"].params == (
+    assert named["decoder", "input"].params == (
         sum(counts) * width * patch**2 + 3 * width
     )
 
