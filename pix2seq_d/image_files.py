@@ -20,6 +20,8 @@ _DECODE_ERRORS = (
     Image.DecompressionBombError,
 )
 
+_ORIENTATION = 0x0112  # EXIF
+
 
 @dataclasses.dataclass(frozen=True)
 class File:
@@ -57,6 +59,11 @@ def open_image(file: File | Path) -> Image.Image:
     try:
         with Image.open(io.BytesIO(file.data)) as image:
             image.load()
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{file.where}: is too large to open ({str(error).partition(',')[0]}); "
+            "scale it and its labels down, or cut them into parts"
+        ) from error
     except _DECODE_ERRORS as error:
         # PIL names the buffer, not the file.
         reason = str(error).replace(repr(getattr(error, "filename", "")), "it")
@@ -78,6 +85,12 @@ def image_size(file: File) -> tuple[int, int]:
         return image.height, image.width
 
 
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation of a decoded image, 1 ... 8; 1 where there is none."""
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
+
+
 def png_bit_depth(file: File) -> int:
     """Bits of a channel, from the header of a readable PNG file."""
     return file.data[24]
@@ -97,24 +110,23 @@ def read_rgb(file: File | Path, *, upright: bool = False) -> np.ndarray:
     """
     file = file if isinstance(file, File) else File.read(file)
     image = open_image(file)
-    if upright:
-        image = ImageOps.exif_transpose(image)
+    return to_rgb(ImageOps.exif_transpose(image) if upright else image, file.where)
+
+
+def to_rgb(image: Image.Image, where: str) -> np.ndarray:
+    """Decoded image -> uint8 [H, W, 3] RGB; ValueError names the file as `where`."""
     if image.mode.startswith("I"):
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:
-            raise ValueError(
-                f"{file.where}: has 32-bit pixels; convert it to 8-bit RGB"
-            )
+            raise ValueError(f"{where}: has 32-bit pixels; convert it to 8-bit RGB")
         gray = np.round(deep / 257).astype(np.uint8)
         return np.repeat(gray[..., None], 3, axis=-1)
     if image.mode == "F":
-        raise ValueError(
-            f"{file.where}: has floating-point pixels; convert it to 8-bit RGB"
-        )
+        raise ValueError(f"{where}: has floating-point pixels; convert it to 8-bit RGB")
     if image.mode == "P":
         # Straight to RGB, PIL warns about palettes with transparency.
         image = image.convert("RGBA")
     try:
         return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     except ValueError as error:
-        raise ValueError(f"{file.where}: {error}; convert it to 8-bit RGB") from error
+        raise ValueError(f"{where}: {error}; convert it to 8-bit RGB") from error

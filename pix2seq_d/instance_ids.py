@@ -39,7 +39,6 @@ class IdRule:
 
 
 COCO = IdRule()
-THINGS = IdRule(stuff=False)  # as COCO, but stuff has no ids: small models learn faster
 CITYSCAPES = IdRule(crowd="segment", order="distinct")
 KITTI_STEP = IdRule(stuff=False, crowd="class", order="shuffle", own=True)
 DAVIS = IdRule(order="shuffle", own=True, classes=False)

@@ -76,6 +76,20 @@ def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat[starts], np.diff(starts, append=flat.size)
 
 
+def pair_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of equal (semantic, instance) pixels, as `runs`.
+
+    Args:
+      labels: [..., 2] integers below 2**31.
+    Returns:
+      pairs [R, 2] int64, lengths [R] int64.
+    """
+    # Both numbers as one word: one comparison per pixel.
+    words = np.ascontiguousarray(labels, np.int32).view(np.int64)
+    values, lengths = runs(words)
+    return values.view(np.int32).reshape(-1, 2).astype(np.int64), lengths
+
+
 def areas(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct numbers in `ids`, sorted, and how often each occurs (int64)."""
     values, lengths = runs(ids)
@@ -100,22 +114,26 @@ def from_channels(labels: np.ndarray, label_space: LabelSpace) -> PanopticMap:
       labels: [H, W, 2] int, semantic id in [0, num_classes), instance id >= 0.
       label_space: the categories.
     """
-    semantic, instance = labels[..., 0].astype(np.int64), labels[..., 1]
+    pairs, lengths = pair_runs(labels)
+    semantic, instance = pairs.T
     key = np.where(
         (semantic == VOID) | (instance == VOID),
         0,
-        semantic + label_space.num_classes * instance.astype(np.int64),
+        semantic + label_space.num_classes * instance,
     )
     present, inverse = np.unique(key, return_inverse=True)
-    ids = np.zeros(len(present), np.int32)
-    segments = []
-    for row, value in enumerate(present):
-        if value == 0:
-            continue
-        ids[row] = len(segments) + 1
-        category = label_space.category_ids[value % label_space.num_classes]
-        segments.append(Segment(id=int(ids[row]), category_id=int(category)))
-    return PanopticMap(ids[inverse.reshape(key.shape)], tuple(segments))
+    ids = np.where(present > 0, np.cumsum(present > 0), 0).astype(np.int32)
+    categories = [
+        label_space.category_ids[v % label_space.num_classes] for v in present
+    ]
+    segments = tuple(
+        Segment(id=int(i), category_id=int(c))
+        for i, c in zip(ids, categories, strict=True)
+        if i
+    )
+    return PanopticMap(
+        np.repeat(ids[inverse], lengths).reshape(labels.shape[:-1]), segments
+    )
 
 
 def resize_nearest(x: np.ndarray, size: Sequence[int]) -> np.ndarray:

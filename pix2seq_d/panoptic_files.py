@@ -15,7 +15,6 @@ from pix2seq_d.panoptic import (
     Segment,
     areas,
     ids_to_rgb,
-    packed_ids,
     runs,
 )
 from pix2seq_d.panoptic_index import MAX_ID, ImageId, PanopticIndex, list_some
@@ -29,7 +28,11 @@ def read_png_ids(file: File | Path) -> np.ndarray:
       ValueError: damaged, not a PNG, or not 8-bit RGB.
     """
     file = file if isinstance(file, File) else File.read(file)
-    image = open_image(file)
+    return png_ids(open_image(file), file)
+
+
+def png_ids(image: Image.Image, file: File) -> np.ndarray:
+    """As `read_png_ids`, of a file that is decoded already."""
     if image.format != "PNG":
         raise ValueError(
             f"{file.where}: is a {image.format} file, which may alter ids; write it as "
@@ -46,7 +49,9 @@ def read_png_ids(file: File | Path) -> np.ndarray:
             f"{file.where}: has {png_bit_depth(file)} bits per channel, not 8; write "
             "ids as 8-bit RGB, id = R + 256 G + 65536 B"
         )
-    return packed_ids(image.tobytes(), (image.height, image.width))
+    # As Pillow holds a pixel, in four bytes: half the time of packing three.
+    words = np.frombuffer(image.tobytes("raw", "RGBX"), "<i4")
+    return (words & 0xFFFFFF).reshape(image.height, image.width)
 
 
 def decode_map(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pix2seq_d import json_fields
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import Segment
@@ -19,19 +20,20 @@ ImageId = int | str
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PanopticIndex:
-    """What a COCO panoptic JSON says, flat: 1.3 million segments take 12 MB.
+    """What a COCO panoptic JSON says, flat: 1.3 million segments take 17 MB.
 
     Attributes:
       path: the JSON file, for messages.
-      images: image id -> file name of the image; empty where `images` was not
-        required.
-      categories: entries of `categories`; empty where it was not required.
+      images: image id -> file name of the image; empty where `images` was not read.
+      categories: entries of `categories`; empty where it was not read.
       rows: image id -> row of its annotation, in file order.
       file_names: [N] name of each annotation's PNG.
       offsets: [N + 1] int64, segments of row k are `offsets[k]:offsets[k + 1]`.
       segment_ids: [S] int32 in [1, 2**24).
       category_ids: [S] int32.
       is_crowd: [S] bool.
+      areas: [S] int32, `area` as it is stated; -1 where it is not, -2 where it is no
+        whole number from 0 on. Only an evaluation looks at it.
     """
 
     path: str
@@ -43,6 +45,7 @@ class PanopticIndex:
     segment_ids: np.ndarray
     category_ids: np.ndarray
     is_crowd: np.ndarray
+    areas: np.ndarray
 
     def segments(self, image_id: ImageId) -> tuple[Segment, ...]:
         """The segments of an image, in file order (PQ's crowd rule needs it)."""
@@ -67,12 +70,16 @@ class PanopticIndex:
         unknown = ~np.isin(self.category_ids, np.fromiter(known, np.int64))
         if unknown.any():
             first = int(np.argmax(unknown))
-            row = int(np.searchsorted(self.offsets, first, side="right")) - 1
             raise ValueError(
-                f"{self.path}: segment {self.segment_ids[first]} of "
-                f"{self.file_names[row]} has category_id {self.category_ids[first]}, "
+                f"{self.place(first)} has category_id {self.category_ids[first]}, "
                 "which is not in categories; add the category or correct the segment"
             )
+
+    def place(self, row: int) -> str:
+        """What to call the segment in a row of `segment_ids` in a message."""
+        image = int(np.searchsorted(self.offsets, row, side="right")) - 1
+        name, number = self.file_names[image], self.segment_ids[row]
+        return f"{self.path}: segment {number} of {name}"
 
     def label_space(self) -> LabelSpace:
         """The label space of `categories`; ValueError names the file."""
@@ -89,7 +96,7 @@ def read_label_space(path: Path | str) -> LabelSpace:
     file = File.read(path)
     content = parse_json(file)
     if isinstance(content, dict):
-        content = _list(content, "categories", file.where)
+        content = json_fields.array(content, "categories", file.where)
     return _label_space(content, file.where)
 
 
@@ -104,12 +111,14 @@ def read_index(
     file: File | Path | str,
     *,
     required: Collection[str] = ("images", "annotations", "categories"),
+    optional: Collection[str] = (),
 ) -> PanopticIndex:
     """Reads and checks a COCO panoptic JSON.
 
     Args:
       file: the JSON file.
       required: the lists it must hold; a prediction needs only `annotations`.
+      optional: lists that are read where it holds them.
     Raises:
       FileNotFoundError: no such file.
       ValueError: not JSON, a list or a field is missing or of the wrong type, an
@@ -117,23 +126,23 @@ def read_index(
     """
     file = file if isinstance(file, File) else File.read(file)
     path = file.where
-    lists = _read_lists(file, required)
+    lists = _read_lists(file, required, optional)
     images: dict[ImageId, str] = {}
     for k, entry in enumerate(lists.get("images", [])):
         where = f"{path}: images[{k}]"
-        image_id, name = _id(entry, "id", where), _text(entry, "file_name", where)
+        image_id = json_fields.identifier(entry, "id", where)
         if image_id in images:
             raise ValueError(f"{where}: image id {image_id!r} is given twice; renumber")
-        images[image_id] = name
+        images[image_id] = json_fields.text(entry, "file_name", where)
     categories = lists.get("categories", [])
     for k, entry in enumerate(categories):
-        _int(entry, "id", f"{path}: categories[{k}]")
+        json_fields.integer(entry, "id", f"{path}: categories[{k}]")
     rows: dict[ImageId, int] = {}
     names: list[str] = []
-    offsets, ids, category_ids, crowd = [0], [], [], []
+    offsets, ids, category_ids, crowd, areas = [0], [], [], [], []
     for k, entry in enumerate(lists["annotations"]):
         where = f"{path}: annotations[{k}]"
-        image_id = _id(entry, "image_id", where)
+        image_id = json_fields.identifier(entry, "image_id", where)
         if "segments_info" not in entry:
             raise ValueError(
                 f"{where} has no field 'segments_info'; this is no COCO panoptic JSON "
@@ -149,20 +158,24 @@ def read_index(
                 "remove the annotation"
             )
         rows[image_id] = len(names)
-        names.append(_text(entry, "file_name", where))
-        for segment in _list(entry, "segments_info", where):
-            value = _int(segment, "id", f"{where}.segments_info")
+        name = json_fields.text(entry, "file_name", where)
+        names.append(name)
+        inside = f"{path}: {name}: annotations[{k}].segments_info"
+        for segment in json_fields.array(entry, "segments_info", where):
+            value = json_fields.integer(segment, "id", inside)
             if not VOID < value <= MAX_ID:
                 raise ValueError(
                     f"{where}: segment id {value} is not in 1..{MAX_ID} (0 is void); "
-                    "renumber it in the JSON and the PNG"
+                    f"renumber it here and in {name}"
                 )
             ids.append(value)
-            category_ids.append(_int(segment, "category_id", f"{where}.segments_info"))
-            crowd.append(bool(segment.get("iscrowd", 0)))
+            category_ids.append(json_fields.integer(segment, "category_id", inside))
+            crowd.append(json_fields.flag(segment, "iscrowd", inside))
+            areas.append(json_fields.pixel_count(segment, "area"))
         if len(set(ids[offsets[-1] :])) != len(ids) - offsets[-1]:
             raise ValueError(
-                f"{where}: a segment id occurs twice; give each segment its own id"
+                f"{where}: a segment id occurs twice; give each segment its own, here "
+                f"and in {name}"
             )
         offsets.append(len(ids))
     if not rows:
@@ -177,21 +190,25 @@ def read_index(
         segment_ids=np.array(ids, np.int32),
         category_ids=np.array(category_ids, np.int32),
         is_crowd=np.array(crowd, bool),
+        areas=np.array(areas, np.int32),
     )
 
 
-def _read_lists(file: File, required: Collection[str]) -> dict[str, list[Any]]:
+def _read_lists(
+    file: File, required: Collection[str], optional: Collection[str]
+) -> dict[str, list[Any]]:
     content = parse_json(file)
     if not isinstance(content, dict):
         raise ValueError(
             f"{file.where}: holds a {type(content).__name__}, not an object with "
             f"{', '.join(required)}; give a COCO panoptic JSON"
         )
-    return {name: _list(content, name, file.where) for name in required}
+    names = [*required, *(name for name in optional if name in content)]
+    return {name: json_fields.array(content, name, file.where) for name in names}
 
 
 def parse_json(file: File) -> Any:
-    """What a JSON file holds; ValueError names a file that is none."""
+    """What a JSON file holds; ValueError names a file that is none, or too deep."""
     try:
         # Some Windows tools put a byte order mark in front.
         return json.loads(file.data.decode("utf-8-sig"))
@@ -199,40 +216,10 @@ def parse_json(file: File) -> Any:
         raise ValueError(
             f"{file.where}: is not JSON ({error}); write or download the file again"
         ) from error
-
-
-def _field(entry: Any, name: str, where: str) -> Any:
-    if not isinstance(entry, dict) or name not in entry:
-        raise ValueError(f"{where} has no field {name!r}; see the COCO panoptic format")
-    return entry[name]
-
-
-def _list(entry: Any, name: str, where: str) -> list[Any]:
-    value = _field(entry, name, where)
-    if not isinstance(value, list):
-        raise ValueError(f"{where}: {name} is no list; see the COCO panoptic format")
-    return value
-
-
-def _int(entry: Any, name: str, where: str) -> int:
-    value = _field(entry, name, where)
-    if type(value) is not int or abs(value) >= 2**31:
-        raise ValueError(f"{where}: {name} is {value!r}; make it a 32-bit integer")
-    return value
-
-
-def _id(entry: Any, name: str, where: str) -> ImageId:
-    value = _field(entry, name, where)
-    if type(value) not in (int, str):
-        raise ValueError(f"{where}: {name} is {value!r}; make it an integer or text")
-    return value
-
-
-def _text(entry: Any, name: str, where: str) -> str:
-    value = _field(entry, name, where)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{where}: {name} is {value!r}; make it a file name")
-    return value
+    except RecursionError as error:
+        raise ValueError(
+            f"{file.where}: has lists in lists, deeper than any panoptic JSON; give one"
+        ) from error
 
 
 def list_some(values: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config, ConfigError, from_config_dict, to_config_dict
-from pix2seq_d.instance_ids import THINGS
+from pix2seq_d.instance_ids import IdRule
 
 
 def nested(path, value):
@@ -142,6 +142,8 @@ def test_wrong_types_are_refused(path, value):
         ("diffusion.time_difference", -1.0),
         ("diffusion.noise_draws", 0),
         ("data.max_skipped", -1),
+        ("data.read_timeout_s", 0.0),
+        ("data.read_timeout_s", 1e12),
         ("train.dtype", "float16"),
         ("train.batch_size", 0),
         ("train.num_steps", 0),
@@ -165,7 +167,7 @@ def test_id_rules_are_checked_and_named():
         with pytest.raises(ConfigError, match=rf"field data\.ids\.{name}='{value}':"):
             from_config_dict({"data": {"ids": {name: value}}})
     rule = from_config_dict({"data": {"ids": {"stuff": False}}}).data.ids
-    assert rule == THINGS
+    assert rule == IdRule(stuff=False)
 
 
 def test_sizes_must_fit_the_strides():

@@ -1,11 +1,13 @@
 """Files of a folder and of a zip file: the same names, the same bytes."""
 
 import concurrent.futures
+import random
 import zipfile
 
 import pytest
 
-from pix2seq_d.files import Folder, ZipFiles, check_names
+from pix2seq_d.files import Folder, check_names
+from pix2seq_d.zip_files import ZipFiles
 
 CONTENT = {"1.png": b"one", "a/1.png": b"two", "a/b/2.png": b"three"}
 
@@ -80,3 +82,57 @@ def test_damaged_zips_are_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"x\.zip/1\.png: Bad CRC.*download the zip"):
         ZipFiles(path).read("1.png")
+
+
+def test_no_damage_of_a_zip_has_another_error(tmp_path):
+    """Flipped bytes, most of them in the headers: ValueError, OSError, or no harm."""
+    path, rng = tmp_path / "x.zip", random.Random(0)
+    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+    for method in (*methods, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(path, "w", method) as packed:
+            for k in range(2):
+                packed.writestr(f"{k}\u00e4.png", rng.randbytes(40) * 4)
+        data, refused = path.read_bytes(), 0
+        for _ in range(150):
+            damaged = bytearray(data)
+            for _ in range(rng.choice((1, 3))):
+                damaged[rng.randrange(len(data))] ^= rng.choice((1, 8, 64, 255))
+            path.write_bytes(damaged)
+            try:
+                files = ZipFiles(path)
+                for name in files.names():
+                    files.read(name)
+            except (ValueError, OSError) as error:
+                assert str(error).startswith(str(path)) and "\n" not in str(error)
+                refused += 1
+        assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # At 6 and 8: the flag of encryption, the way to compress.
+        ((6, 1), "is encrypted, password .*; download .*, or unpack it into a folder"),
+        ((8, 8 ^ 77), "compression method .*; download .*, or unpack it into a folder"),
+        ((35, 255), "Error -3 while decompressing .*; download the zip again$"),
+    ],
+)
+def test_members_that_cannot_be_unpacked_are_named(tmp_path, change, message):
+    position, flip = change
+    inner, outer = tmp_path / "in.zip", tmp_path / "out.zip"
+    for path in (inner, outer):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("1.zip", inner.read_bytes() if path is outer else b"a" * 99)
+        data = bytearray(path.read_bytes())
+        data[position] ^= flip
+        if position < 30:  # stated in the central directory, too
+            data[data.index(b"PK\1\2") + position + 2] ^= flip
+        if path is outer:
+            path.write_bytes(data)
+        else:
+            damaged = data
+    inner.write_bytes(damaged)
+    with pytest.raises(ValueError, match=rf"in\.zip/1\.zip: .*{message}"):
+        ZipFiles(inner).read("1.zip")
+    with pytest.raises(ValueError, match=rf"out\.zip/1\.zip: .*{message}"):
+        ZipFiles.within(outer, "1.zip")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2seq_d.image_files import read_rgb
+from pix2seq_d.image_files import File, image_size, open_image, orientation, read_rgb
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
 
@@ -72,3 +72,26 @@ def test_truncated_files_are_named(tmp_path, suffix):
     with pytest.raises(ValueError, match=rf"a\.{suffix}: cannot be decoded") as info:
         read_rgb(path)
     assert "\n" not in str(info.value)
+
+
+def test_an_image_over_the_limit_of_pillow_is_to_be_scaled(tmp_path, monkeypatch):
+    path = tmp_path / "big.png"
+    Image.fromarray(RGB).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 11)
+    message = (
+        r"big\.png: is too large to open \(Image size \(24 pixels\) exceeds .*\); "
+        "scale it and its labels down, or cut them into parts$"
+    )
+    for read in (read_rgb, lambda path: image_size(File.read(path))):
+        with pytest.raises(ValueError, match=message):
+            read(path)
+
+
+def test_orientation_is_that_of_the_exif(tmp_path):
+    image = Image.fromarray(RGB)
+    for value, expected in ((None, 1), (6, 6), (8, 8), (9, 1)):
+        exif = image.getexif()
+        if value is not None:
+            exif[0x0112] = value
+        image.save(tmp_path / "a.jpg", exif=exif)
+        assert orientation(open_image(tmp_path / "a.jpg")) == expected

@@ -7,7 +7,6 @@ from pix2seq_d.instance_ids import (
     CITYSCAPES,
     DAVIS,
     KITTI_STEP,
-    THINGS,
     IdRule,
     number,
 )
@@ -56,7 +55,7 @@ def test_overflow_drops_the_smallest_segments_and_counts_them():
 
 
 def test_stuff_without_ids_takes_none():
-    labels, _ = one(MAP, rule=THINGS, max_instances=4)
+    labels, _ = one(MAP, rule=IdRule(stuff=False), max_instances=4)
     assert labels == {90: (1, 0), 8: (2, 1), 41: (2, 2), 12: (2, 3), 0: (0, 0)}
 
 

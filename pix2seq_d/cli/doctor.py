@@ -3,10 +3,12 @@ r"""Checks a dataset and says what is wrong where; converts labels to COCO panop
   python -m launch.doctor --dataset=DIR
   python -m launch.doctor --dataset=DIR --splits=train2017,val2017 --output=report
   python -m launch.doctor --dataset=DATA_DIR --builder=coco/2017_panoptic
+  python -m launch.doctor --dataset=DIR --config=custom:tiny
 
 Decodes every image and label file. Problems, which stop a training or an evaluation,
 end in exit status 1; warnings and notes do not. With --output it writes index.html,
-findings.json and contact_sheet.png.
+findings.json and contact_sheet.png. With --config it says what that config's model
+cannot hold; without, what none of configs/custom.py's can.
 
 With --convert_from it first makes one split of a COCO panoptic folder, which training
 reads as --config.data.source.name=coco_panoptic, then checks that folder. Run it once
@@ -40,15 +42,18 @@ from pathlib import Path
 from absl import flags
 from PIL import Image
 
+from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, doctor_convert
-from pix2seq_d.doctor import page, pictures, report
+from pix2seq_d.doctor import capacity, page, pictures, report
 from pix2seq_d.doctor.examine import Examination, examine
 from pix2seq_d.doctor.layouts import LAYOUTS
 
 
 def main(argv: list[str]) -> int:
     """The command `doctor`; 1 where the report names problems."""
+    argv = app.resolve_config(argv)
     values = app.new_flags()
+    app.define_config(values, argv)
 
     def text(name: str, default: str | None, doc: str) -> None:
         flags.DEFINE_string(name, default, doc, flag_values=values)
@@ -62,8 +67,6 @@ def main(argv: list[str]) -> int:
     flags.DEFINE_list(
         "splits", [], "Names of splits; those found by default.", flag_values=values
     )
-    doc = "Instance ids of the model, as model.max_instances."
-    number("max_instances", 256, doc, 2)
     text("output", None, "Folder for the report; by default it is only printed.")
     doc = "Number of leading images of each split to decode; all by default."
     number("limit", None, doc, 1)
@@ -74,9 +77,12 @@ def main(argv: list[str]) -> int:
     if not app.parse(values, argv, __doc__, sections=sections):
         return 0
 
+    model = None
+    if values.config is not None:
+        model = capacity.of(config_lib.from_config_dict(values.config))
     look = functools.partial(
         examine,
-        max_instances=values.max_instances,
+        model=model,
         limit=values.limit,
         num_workers=values.num_workers,
     )
@@ -90,6 +96,7 @@ def main(argv: list[str]) -> int:
             layout=values.layout,
             builder=values.builder or "",
             splits=values.splits,
+            complete=True,
         )
     print(report.text(examination))
     if values.output:

@@ -158,7 +158,10 @@ class DataConfig:
     # tf: reads every epoch; memory: reads once, keeps all on the devices, needs no
     # TensorFlow.
     loader: str = "tf"
-    max_skipped: int = 0  # broken training images to go on without; 0: stop at one
+    # Broken or missing training images to go on without; 0: stop at the first. Each
+    # process counts those that it reads, anew after every start.
+    max_skipped: int = 0
+    read_timeout_s: float = 600.0  # seconds an example may take until training stops
     scale_jitter: tuple[float, float] = (1.0, 1.0)  # range of the random scale
     color_jitter: float = 0.0  # strength
     flip: float = 0.5  # probability of a horizontal flip
@@ -175,6 +178,7 @@ class DataConfig:
         )
         require_range("data", self, 0, 1, "flip", "color_jitter")
         require_range("data", self, 0, INF, "max_skipped")
+        require_range("data", self, 0, 1e9, "read_timeout_s", open_low=True)
         low, high = self.scale_jitter
         require(
             0 < low <= high,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pix2seq_d.data import label_spaces
 from pix2seq_d.data.cityscapes_labels import CityLabels, JsonLabels, RawLabels
-from pix2seq_d.data.roots import check_root, no_split
+from pix2seq_d.data.roots import check_root, folder_or_zip, no_split
 from pix2seq_d.data.source import EncodedExample
-from pix2seq_d.files import Files, Folder, ZipFiles, check_names
+from pix2seq_d.files import Files, check_names
 from pix2seq_d.panoptic_index import list_some
 
 _LAYOUT = "Cityscapes"
@@ -25,20 +25,25 @@ class Cityscapes:
       images: `<split>/<city>/<image id>_leftImg8bit.png`.
       labels: the label maps of the split.
       split: which.
+      max_missing: how many images, and how many label maps, may be missing; their
+        examples fail at access.
     Raises:
-      FileNotFoundError: an image, or the label map of an image, is missing.
+      FileNotFoundError: more images or label maps are missing.
     """
 
-    def __init__(self, images: Files, labels: CityLabels, split: str) -> None:
+    def __init__(
+        self, images: Files, labels: CityLabels, split: str, *, max_missing: int = 0
+    ) -> None:
         self.label_space = label_spaces.read("cityscapes")
         self._images, self._labels = images, labels
-        self._image_ids = sorted(labels.names)
+        unlabelled = sorted(_list_images(images, split) - labels.names.keys())
+        self._image_ids = sorted([*labels.names, *unlabelled])
         self._image_names = {
             i: f"{split}/{i.partition('_')[0]}/{i}{_IMAGE}" for i in self._image_ids
         }
-        check_names(images, list(self._image_names.values()), named_by=labels.named_by)
-        unlabelled = sorted(_list_images(images, split) - labels.names.keys())
-        if unlabelled:
+        names = [self._image_names[i] for i in labels.names]
+        check_names(images, names, named_by=labels.named_by, max_missing=max_missing)
+        if len(unlabelled) > max_missing:
             raise FileNotFoundError(
                 f"{labels.named_by}: lacks the labels of {list_some(unlabelled)} "
                 f"({len(unlabelled)} of the images in {images.where(split)}); add "
@@ -46,7 +51,9 @@ class Cityscapes:
             )
 
     @classmethod
-    def from_root(cls, root: Path | str, split: str) -> "Cityscapes":
+    def from_root(
+        cls, root: Path | str, split: str, *, max_missing: int = 0
+    ) -> "Cityscapes":
         """Finds a split in a folder.
 
         Images are in `leftImg8bit/<split>/<city>/`. Labels are
@@ -56,24 +63,28 @@ class Cityscapes:
         zip file as downloaded, `leftImg8bit_trainvaltest.zip` or
         `gtFine_trainvaltest.zip`.
 
+        Args:
+          root: the folder.
+          split: its name.
+          max_missing: as of the constructor.
         Raises:
           FileNotFoundError: root, split or files are missing.
           ValueError: root or split is empty, or the JSON is not as it should be.
         """
         root = check_root(root, split, layout=_LAYOUT)
-        images = _folder_or_zip(root, "leftImg8bit")
-        labels = _folder_or_zip(root, "gtFine")
+        images, labels = _find(root, "leftImg8bit"), _find(root, "gtFine")
         for stem in (f"{_JSON}{split}", f"{_JSON}{split}_trainId"):
             if f"{stem}.json" in labels.names():
                 json_file = labels.read(f"{stem}.json")
-                return cls(images, JsonLabels(labels, json_file, stem), split)
+                made = JsonLabels(labels, json_file, stem, max_missing=max_missing)
+                return cls(images, made, split, max_missing=max_missing)
         raw = RawLabels(labels, split)
         if not raw.names:
             found = [s for s in labels.folders() if RawLabels(labels, s).names]
             wanted = f"gtFine/{_JSON}{split}.json nor gtFine/{split}/"
             wanted += "<city>/*_gtFine_instanceIds.png"
             raise no_split(root, wanted, found=found, layout=_LAYOUT)
-        return cls(images, raw, split)
+        return cls(images, raw, split, max_missing=max_missing)
 
     def __len__(self) -> int:
         return len(self._image_ids)
@@ -86,6 +97,11 @@ class Cityscapes:
         """
         image_id = self._image_ids[index]
         name = self._image_names[image_id]
+        if image_id not in self._labels.names:
+            raise FileNotFoundError(
+                f"{self._images.where(name)}: has no label map in "
+                f"{self._labels.named_by}; add it or remove the image"
+            )
         return EncodedExample(
             image_id,
             name.partition("/")[2],
@@ -104,12 +120,11 @@ def _list_images(images: Files, split: str) -> set[str]:
     }
 
 
-def _folder_or_zip(root: Path, name: str) -> Files:
-    if (root / name).is_dir():
-        return Folder(root / name)
-    packed = root / f"{name}_trainvaltest.zip"
-    if packed.is_file():
-        return ZipFiles(packed, name)
-    raise FileNotFoundError(
-        f"{root}: no folder {name}/ nor {packed.name}; put Cityscapes' {name} there"
-    )
+def _find(root: Path, name: str) -> Files:
+    packed = f"{name}_trainvaltest.zip"
+    found = folder_or_zip(root, name, packed)
+    if found is None:
+        raise FileNotFoundError(
+            f"{root}: no folder {name}/ nor {packed}; put Cityscapes' {name} there"
+        )
+    return found

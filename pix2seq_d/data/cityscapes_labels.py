@@ -75,13 +75,16 @@ class JsonLabels:
       files: where `folder` is.
       json_file: the panoptic JSON.
       folder: name of the folder of id PNGs.
+      max_missing: how many PNGs may be missing.
     Raises:
-      FileNotFoundError: a PNG is missing.
+      FileNotFoundError: more PNGs are missing.
       ValueError: the JSON is no consistent COCO panoptic JSON, or not of the 19
         classes.
     """
 
-    def __init__(self, files: Files, json_file: File, folder: str) -> None:
+    def __init__(
+        self, files: Files, json_file: File, folder: str, *, max_missing: int = 0
+    ) -> None:
         self.files = files
         self._index = read_index(json_file)
         self.named_by = f"annotations of {self._index.path}"
@@ -99,7 +102,8 @@ class JsonLabels:
         self.names = {
             str(i): f"{folder}/{self._index.png_name(i)}" for i in self._index.rows
         }
-        check_names(files, list(self.names.values()), named_by=self.named_by)
+        names = list(self.names.values())
+        check_names(files, names, named_by=self.named_by, max_missing=max_missing)
 
     def decoder(self, image_id: str) -> Callable[[File], PanopticMap]:
         """See `CityLabels`."""

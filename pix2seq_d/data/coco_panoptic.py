@@ -3,11 +3,15 @@
 import functools
 from pathlib import Path
 
+from pix2seq_d.data.roots import check_root, folder_or_zip, no_split
 from pix2seq_d.data.source import EncodedExample
-from pix2seq_d.files import Files, Folder, ZipFiles, check_names
+from pix2seq_d.files import Files, Folder, check_names
 from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_files import decode_map
 from pix2seq_d.panoptic_index import read_index
+from pix2seq_d.zip_files import ZipFiles
+
+_LAYOUT = "COCO panoptic"
 
 
 class CocoPanoptic:
@@ -23,13 +27,20 @@ class CocoPanoptic:
       images: the images.
       json_file: the panoptic JSON; `label_space` is its `categories`, in its order.
       pngs: the id PNGs.
+      max_missing: how many images, and how many PNGs, may be missing; their
+        examples fail at access.
     Raises:
-      FileNotFoundError: an image or a PNG is missing.
+      FileNotFoundError: more images or PNGs are missing.
       ValueError: the JSON is no consistent COCO panoptic JSON.
     """
 
     def __init__(
-        self, images: Files | Path, json_file: File | Path, pngs: Files | Path
+        self,
+        images: Files | Path,
+        json_file: File | Path,
+        pngs: Files | Path,
+        *,
+        max_missing: int = 0,
     ) -> None:
         images = Folder(images) if isinstance(images, Path) else images
         pngs = Folder(pngs) if isinstance(pngs, Path) else pngs
@@ -45,15 +56,19 @@ class CocoPanoptic:
             images,
             [self._index.images[i] for i in self._image_ids],
             named_by=f"images of {self._index.path}",
+            max_missing=max_missing,
         )
         check_names(
             pngs,
             self._index.file_names,
             named_by=f"annotations of {self._index.path}",
+            max_missing=max_missing,
         )
 
     @classmethod
-    def from_root(cls, root: Path | str, split: str) -> "CocoPanoptic":
+    def from_root(
+        cls, root: Path | str, split: str, *, max_missing: int = 0
+    ) -> "CocoPanoptic":
         """Finds a split in a folder, unpacked or as downloaded.
 
         Images are in `images/<split>/` or `<split>/`; `panoptic_<split>.json` and
@@ -62,11 +77,15 @@ class CocoPanoptic:
         `panoptic_annotations_*.zip`. The official splits are `train2017` and
         `val2017`.
 
+        Args:
+          root: the folder.
+          split: its name.
+          max_missing: as of the constructor.
         Raises:
           FileNotFoundError: root, split or one of the three is missing.
           ValueError: root or split is empty, or as the constructor.
         """
-        return cls(*find_files(root, split))
+        return cls(*find_files(root, split), max_missing=max_missing)
 
     def __len__(self) -> int:
         return len(self._image_ids)
@@ -94,21 +113,9 @@ class CocoPanoptic:
 
 def find_files(root: Path | str, split: str) -> tuple[Files, File, Files]:
     """Images, panoptic JSON and id PNGs of a split; see `CocoPanoptic.from_root`."""
-    if not str(root):
-        raise ValueError(
-            "the dataset's root is empty; set it to a folder in COCO panoptic "
-            "layout (--config.data.source.root=DIR)"
-        )
-    if not split:
-        raise ValueError("the dataset's split is empty; name one, such as 'train'")
-    root = Path(root)
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"{root}: no such folder; set the dataset's root to a folder in COCO "
-            "panoptic layout"
-        )
+    root = check_root(root, split, layout=_LAYOUT)
     json_file, pngs = _find_labels(root, split)
-    images = _folder_or_zip(root / "images", split) or _folder_or_zip(root, split)
+    images = folder_or_zip(root / "images", split) or folder_or_zip(root, split)
     if images is None:
         raise FileNotFoundError(
             f"{root}: no folder images/{split}/ or {split}/, nor {split}.zip; put the "
@@ -121,7 +128,7 @@ def _find_labels(root: Path, split: str) -> tuple[File, Files]:
     name = f"panoptic_{split}"
     for place in (root, root / "annotations"):
         if (place / f"{name}.json").is_file():
-            pngs = _folder_or_zip(root, name) or _folder_or_zip(place, name)
+            pngs = folder_or_zip(root, name) or folder_or_zip(place, name)
             if pngs is None:
                 raise FileNotFoundError(
                     f"{root}: no folder {name}/ nor {name}.zip beside {name}.json; put "
@@ -133,29 +140,10 @@ def _find_labels(root: Path, split: str) -> tuple[File, Files]:
             if f"{name}.json" in outer.names():
                 inner = ZipFiles.within(packed, f"annotations/{name}.zip", name)
                 return outer.read(f"{name}.json"), inner
-    raise FileNotFoundError(_no_split(root, split))
-
-
-def _folder_or_zip(place: Path, name: str) -> Files | None:
-    if (place / name).is_dir():
-        return Folder(place / name)
-    packed = place / f"{name}.zip"
-    if packed.is_file():
-        # The official zips hold a folder of their own name.
-        inside = name if name in ZipFiles(packed).folders() else ""
-        return ZipFiles(packed, inside)
-    return None
-
-
-def _no_split(root: Path, split: str) -> str:
     files = [*root.glob("panoptic_*.json"), *root.glob("annotations/panoptic_*.json")]
-    found = sorted({f.stem.removeprefix("panoptic_") for f in files})
-    if found:
-        return (
-            f"{root}: no panoptic_{split}.json; splits found: {', '.join(found)}; "
-            "name one of them"
-        )
-    return (
-        f"{root}: no panoptic_{split}.json here or in annotations/, nor of any other "
-        "split; give a folder in COCO panoptic layout"
+    raise no_split(
+        root,
+        f"{name}.json here or in annotations/",
+        found={file.stem.removeprefix("panoptic_") for file in files},
+        layout=_LAYOUT,
     )

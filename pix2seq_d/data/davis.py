@@ -36,25 +36,35 @@ class Davis(VideoFrames):
       images: folder of folders of frames, one for each video.
       labels: the same of label maps.
       videos: names of those wanted; None means all in `labels`.
+      max_missing: as of `pair_frames`.
     Raises:
-      FileNotFoundError: no videos, or an image or a label map is missing.
+      FileNotFoundError: no videos, or more images or label maps are missing.
     """
 
     def __init__(
-        self, images: Path, labels: Path, videos: Iterable[str] | None = None
+        self,
+        images: Path,
+        labels: Path,
+        videos: Iterable[str] | None = None,
+        *,
+        max_missing: int = 0,
     ) -> None:
         names = Folder(labels).folders() if videos is None else sorted(set(videos))
         if not names:
             raise FileNotFoundError(
                 f"{labels}: holds no folders of videos; put the annotations there"
             )
-        frames = pair_frames(Folder(images), Folder(labels), names)
+        frames = pair_frames(
+            Folder(images), Folder(labels), names, max_missing=max_missing
+        )
         label_space = label_spaces.read("davis")
         super().__init__(Folder(images), Folder(labels), frames, label_space)
         self._label_root = labels
 
     @classmethod
-    def from_root(cls, root: Path | str, split: str) -> "Davis":
+    def from_root(
+        cls, root: Path | str, split: str, *, max_missing: int = 0
+    ) -> "Davis":
         """Finds a split in a folder.
 
         Images are in `JPEGImages/480p/<video>/`, label maps in
@@ -63,13 +73,18 @@ class Davis(VideoFrames):
         task has, is read where that is missing; `Full-Resolution/`, or no such
         level, in place of `480p/`. The split `all` needs no file of names.
 
+        Args:
+          root: the folder.
+          split: its name.
+          max_missing: as of `pair_frames`.
         Raises:
           FileNotFoundError: root, split or files are missing.
           ValueError: root or split is empty, or a split's file names no video.
         """
         root = check_root(root, split, layout=_LAYOUT)
         images, labels = _find_folders(root)
-        return cls(images, labels, _read_split(root, split))
+        names = _read_split(root, split)
+        return cls(images, labels, names, max_missing=max_missing)
 
     def _decoder(self, frame: Frame) -> Callable[[File], PanopticMap]:
         folder = self._label_root / frame.video

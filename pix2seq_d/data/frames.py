@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePosixPath
 
@@ -91,7 +92,7 @@ def video_ranges(names: Sequence[str]) -> tuple[Video, ...]:
 
 
 def pair_frames(
-    images: Files, labels: Files, videos: Sequence[str]
+    images: Files, labels: Files, videos: Sequence[str], *, max_missing: int = 0
 ) -> tuple[Frame, ...]:
     """The frames of some videos, in the order of their names.
 
@@ -102,9 +103,11 @@ def pair_frames(
       images: folders of images.
       labels: folders of label maps.
       videos: which folders, in the order wanted.
+      max_missing: how many images, and how many label maps, may be missing; their
+        frames name the missing file all the same.
     Raises:
-      FileNotFoundError: a video without frames, an image without label map, or a
-        label map without image.
+      FileNotFoundError: a video without frames, or more images or label maps are
+        missing.
     """
     frames: list[Frame] = []
     no_image, no_label = [], []
@@ -116,25 +119,31 @@ def pair_frames(
                 f"{images.where(video)}: holds no images, nor {labels.where(video)} "
                 f"any label maps; put the frames of {video} there or leave it out"
             )
+        suffix = _usual_suffix(image_of.values())
         for stem in sorted(image_of.keys() | label_of.keys()):
+            name = f"{video}/{stem}"
             if stem not in image_of:
-                no_image.append(f"{video}/{stem}")
+                no_image.append(name)
             elif stem not in label_of:
-                no_label.append(f"{video}/{stem}")
-            else:
-                frames.append(Frame(video, image_of[stem], label_of[stem]))
+                no_label.append(name)
+            image = image_of.get(stem, name + suffix)
+            frames.append(Frame(video, image, label_of.get(stem, f"{name}.png")))
     for files, missing, kind, other in (
         (images, no_image, "images", labels),
         (labels, no_label, "label maps", images),
     ):
-        if missing:
-            total = len(frames) + len(no_image) + len(no_label)
+        if len(missing) > max_missing:
             raise FileNotFoundError(
                 f"{files.where('')}: lacks the {kind} of {list_some(missing)} "
-                f"({len(missing)} of {total} frames), which {other.where('')} has; "
-                "add them or remove those"
+                f"({len(missing)} of {len(frames)} frames), which {other.where('')} "
+                "has; add them or remove those"
             )
     return tuple(frames)
+
+
+def _usual_suffix(names: Collection[str]) -> str:
+    counts = Counter(PurePosixPath(name).suffix for name in names)
+    return counts.most_common(1)[0][0] if counts else IMAGES[0]
 
 
 def by_stem(files: Files, folder: str, suffixes: Collection[str]) -> dict[str, str]:

@@ -4,40 +4,22 @@ Everything is decoded once and kept there as uint8; a step sends indices and dra
 and gets the augmented batch back. Needs no TensorFlow.
 """
 
-import concurrent.futures
 import functools
-import os
 from collections.abc import Generator, Iterator, Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from pix2seq_d.data import augment, device_transforms, order, reading
+from pix2seq_d.data import augment, device_transforms, order
 from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, Draw
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
+from pix2seq_d.data.table import Table, load
+from pix2seq_d.data.workers import num_cpus
 from pix2seq_d.instance_ids import COCO, IdRule
-from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
-
-
-class Table(NamedTuple):
-    """A whole dataset.
-
-    Attributes:
-      images: [N, H, W, 3] uint8, each in the upper left corner.
-      labels: [N, H, W, 2 (F + 1)] uint8 or uint16, as `reading.Arrays.labels`.
-      sizes: [N, 2] int32, (height, width) of each.
-      id_ranges: [N] int32, as `Numbering`.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    sizes: np.ndarray
-    id_ranges: np.ndarray
 
 
 def train_batches(
@@ -55,6 +37,8 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
     mesh: Mesh | None = None,
+    read_timeout_s: float = 600.0,
+    num_workers: int | None = None,
     max_bytes: int = 16 << 30,
 ) -> Generator[dict[str, jax.Array], None, None]:
     """Endless training batches; batch k is a pure function of (seed, k).
@@ -74,7 +58,9 @@ def train_batches(
       process_count: processes; each sends its share of indices and draws.
       mesh: the batch is split over it, the dataset is on each of its devices; None
         takes the first device.
-      max_bytes: of the dataset, decoded.
+      read_timeout_s: how long an example may take.
+      num_workers: examples read at once; None: one for each CPU.
+      max_bytes: of the dataset, decoded and padded to its largest image.
 
     Returns:
       Generator of dicts with `image` [B, H, W, 3], float32 in [0, 1], or uint8 where
@@ -84,6 +70,7 @@ def train_batches(
     Raises:
       ValueError: at once for a bad argument, a dataset larger than `max_bytes`, and
         whatever the source raises.
+      TimeoutError: an example took too long; the message says which.
     Source: spec 5.3; spec 1.1.
     """
 
@@ -97,7 +84,14 @@ def train_batches(
 
     order.locate(positions(start_step), num_examples=len(source), seed=seed)
     mesh = meshes.make_mesh(jax.local_devices()[:1]) if mesh is None else mesh
-    host = load(source, max_instances=max_instances, rule=rule, max_bytes=max_bytes)
+    host = load(
+        source,
+        max_instances=max_instances,
+        rule=rule,
+        num_workers=num_workers or num_cpus(),
+        read_timeout_s=read_timeout_s,
+        max_bytes=max_bytes,
+    )
     table = jax.tree.map(
         functools.partial(
             jax.make_array_from_process_local_data, meshes.replicated(mesh)
@@ -156,49 +150,6 @@ def train_batches(
             ahead.close()
 
     return batches()
-
-
-def load(source: Source, *, max_instances: int, rule: IdRule, max_bytes: int) -> Table:
-    """Decodes a whole source in threads, with progress.
-
-    Raises:
-      ValueError: it takes more than `max_bytes`; whatever the source raises.
-    """
-
-    def read(index: int) -> reading.Arrays:
-        return reading.read(
-            source[index], source.label_space, max_instances=max_instances, rule=rule
-        )
-
-    largest = max(source.label_space.num_classes, max_instances) - 1
-    label_type = np.min_scalar_type(largest)
-    found: list[tuple[np.ndarray, np.ndarray, int]] = []
-    used = 0
-    progress = Progress("reading", len(source), unit="image")
-    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
-    try:
-        for arrays in pool.map(read, range(len(source))):
-            labels = arrays.labels().astype(label_type)
-            used += arrays.image.nbytes + labels.nbytes
-            if used > max_bytes:
-                raise ValueError(
-                    f"the training split takes more than {max_bytes / 2**30:.3g} GiB "
-                    "in memory; take data.loader='tf', which reads it again each epoch"
-                )
-            found.append((arrays.image, labels, arrays.numbering.id_range))
-            progress.update(len(found))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    sizes = np.array([image.shape[:2] for image, _, _ in found], np.int32)
-    shape = (len(found), *sizes.max(0))
-    images = np.zeros((*shape, 3), np.uint8)
-    label_maps = np.zeros((*shape, found[0][1].shape[-1]), label_type)
-    for row, (image, labels, _) in enumerate(found):
-        height, width = image.shape[:2]
-        images[row, :height, :width] = image
-        label_maps[row, :height, :width] = labels
-    ranges = np.array([id_range for _, _, id_range in found], np.int32)
-    return Table(images, label_maps, sizes, ranges)
 
 
 def _batch(

@@ -9,10 +9,11 @@ from pix2seq_d.data import label_spaces
 from pix2seq_d.data.frames import Frame, VideoFrames, pair_frames
 from pix2seq_d.data.label_png import read_label_png
 from pix2seq_d.data.roots import check_root, no_split
-from pix2seq_d.files import Files, Folder, ZipFiles
+from pix2seq_d.files import Files, Folder
 from pix2seq_d.image_files import File
 from pix2seq_d.panoptic import PanopticMap, Segment
 from pix2seq_d.panoptic_index import list_some
+from pix2seq_d.zip_files import ZipFiles
 
 # Segment id = (class + 1) * DIVISOR + instance. Two bytes hold the instance, so this
 # never collides, and 19 classes stay below 2**24, which a COCO panoptic PNG holds.
@@ -36,11 +37,14 @@ class KittiStep(VideoFrames):
     Args:
       images: folders of frames, one for each sequence.
       labels: the same of label maps; they decide which sequences there are.
+      max_missing: as of `pair_frames`.
     Raises:
-      FileNotFoundError: no sequences, or an image or a label map is missing.
+      FileNotFoundError: no sequences, or more images or label maps are missing.
     """
 
-    def __init__(self, images: Files | Path, labels: Files | Path) -> None:
+    def __init__(
+        self, images: Files | Path, labels: Files | Path, *, max_missing: int = 0
+    ) -> None:
         images = Folder(images) if isinstance(images, Path) else images
         labels = Folder(labels) if isinstance(labels, Path) else labels
         sequences = labels.folders()
@@ -49,11 +53,13 @@ class KittiStep(VideoFrames):
                 f"{labels.where('')}: holds no folders of sequences, such as 0002/; "
                 "put the panoptic maps there"
             )
-        frames = pair_frames(images, labels, sequences)
+        frames = pair_frames(images, labels, sequences, max_missing=max_missing)
         super().__init__(images, labels, frames, label_spaces.read("kitti_step"))
 
     @classmethod
-    def from_root(cls, root: Path | str, split: str) -> "KittiStep":
+    def from_root(
+        cls, root: Path | str, split: str, *, max_missing: int = 0
+    ) -> "KittiStep":
         """Finds a split in a folder.
 
         Label maps are in `panoptic_maps/<split>/<sequence>/`, also inside
@@ -63,6 +69,10 @@ class KittiStep(VideoFrames):
         Official `val` is 0002, 0006, 0007, 0008, 0010, 0013, 0014, 0016, 0018,
         `train` the other twelve of 0000 ... 0020.
 
+        Args:
+          root: the folder.
+          split: its name.
+          max_missing: as of `pair_frames`.
         Raises:
           FileNotFoundError: root, split or files are missing.
           ValueError: root or split is empty.
@@ -73,7 +83,8 @@ class KittiStep(VideoFrames):
         if labels is None:
             found = [name for f in folders for name in Folder(f).folders()]
             raise no_split(root, f"panoptic_maps/{split}/", found=found, layout=_LAYOUT)
-        return cls(_find_images(root, split), labels / split)
+        images = _find_images(root, split)
+        return cls(images, labels / split, max_missing=max_missing)
 
     def _decoder(self, frame: Frame) -> Callable[[File], PanopticMap]:
         return decode_step

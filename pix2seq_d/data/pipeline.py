@@ -1,34 +1,69 @@
-"""Training batches with tf.data, for images of any size."""
+"""Training batches with tf.data, for images of any size.
 
-import contextlib
+tf.data runs the workers, keeps their order and reads ahead. What flows through it are
+numbers: every worker writes its example straight into its row of the batch, for at
+1024 pixels an image is 12 MB, and copies cost more than the resizing.
+"""
+
 import functools
-import os
+import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pix2seq_d.data import augment, order, reading, transforms
-from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, ImageDraw
+from pix2seq_d.data import augment, order, transforms
+from pix2seq_d.data.augment import FLIP_ONLY, Augmentation
+from pix2seq_d.data.buffers import Buffers
 from pix2seq_d.data.prefetch import prefetch
+from pix2seq_d.data.reader import Reader
 from pix2seq_d.data.source import Source
+from pix2seq_d.data.workers import num_cpus
 from pix2seq_d.instance_ids import COCO, IdRule
 
 import tensorflow as tf  # isort: skip - after transforms, which quietens it
 
-# JAX owns the accelerators. TensorFlow refuses the setting once it has used one,
-# and then it is too late anyway.
-with contextlib.suppress(RuntimeError):
-    tf.config.set_visible_devices([], "GPU")
-
 Batch = dict[str, np.ndarray]
 
-# Of what `read` hands to TensorFlow: image, masks, and the fields of ImageDraw.
-_TYPES = (
-    *(tf.uint8, tf.int32),
-    *(tf.int32, tf.int32, tf.bool, tf.bool, tf.int32, tf.float32, tf.bool),
-)
-_SHAPES = ((2,), (2,), (), (), (4,), (4,), ())
+
+class _UnderWay:
+    """Batches that workers are filling, by step; each is begun by its first row.
+
+    Args:
+      share: examples in a batch.
+      image_size: (H, W).
+      mask_size: (h, w).
+      num_past: F.
+    """
+
+    def __init__(
+        self,
+        share: int,
+        image_size: Sequence[int],
+        mask_size: Sequence[int],
+        num_past: int,
+    ) -> None:
+        self._images = Buffers((share, *image_size, 3), np.float32)
+        self._labels = Buffers((share, *mask_size, 2 * num_past + 2), np.int32)
+        self._arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._lock = threading.Lock()
+
+    def row(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Memory of an example: image [H, W, 3], labels [h, w, 2 (F + 1)]."""
+        with self._lock:
+            if step not in self._arrays:
+                self._arrays[step] = self._images.take(), self._labels.take()
+            image, labels = self._arrays[step]
+        return image[row], labels[row]
+
+    def finish(self, step: int) -> Batch:
+        """The batch, which is no longer under way."""
+        with self._lock:
+            image, labels = self._arrays.pop(step)
+        batch = {"image": image, "labels": labels[..., -2:]}
+        if labels.shape[-1] > 2:
+            batch["past"] = labels[..., :-2]
+        return batch
 
 
 def train_batches(
@@ -46,6 +81,7 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
     num_workers: int | None = None,
+    read_timeout_s: float = 600.0,
     place: Callable[[Batch], Any] = dict,
 ) -> Generator[Any, None, None]:
     """Endless training batches; batch k is a pure function of (seed, k).
@@ -63,8 +99,9 @@ def train_batches(
       num_past: F, number of past frames of a clip; 0 for images.
       process_index: this process.
       process_count: processes that read; each gets an equal share of the batch.
-      num_workers: examples made at once; None takes the number of CPUs. It does
-        not change the batches.
+      num_workers: examples made at once; None: one for each CPU that this process
+        may use. It does not change the batches.
+      read_timeout_s: how long a batch may take.
       place: called on every batch a step ahead, in a thread; puts it on devices.
 
     Returns:
@@ -75,6 +112,7 @@ def train_batches(
     Raises:
       ValueError: at once for a bad argument; from the generator, whatever the
         source raises, as it raised it.
+      TimeoutError: a batch took too long; the message says what is being read.
     Source: spec 5.3.
     """
 
@@ -89,9 +127,6 @@ def train_batches(
     # Bad arguments fail here, not in a worker.
     share = len(positions(start_step))
     order.locate(positions(start_step), num_examples=len(source), seed=seed)
-    # By running number. An exception must not cross TensorFlow, which would wrap
-    # it in a stack dump: the worker hands on a black pixel, the consumer raises.
-    failures: dict[int, Exception] = {}
     draw = functools.partial(
         augment.draw,
         augmentation=augmentation,
@@ -100,63 +135,55 @@ def train_batches(
         max_instances=max_instances,
         num_past=num_past,
     )
+    transform = functools.partial(
+        transforms.train_image,
+        colors=augmentation.color_jitter > 0,
+        method="bicubic" if num_past else "bilinear",
+    )
+    reader = Reader(source, max_instances=max_instances, rule=rule)
 
-    def read(number: np.ndarray) -> tuple[np.ndarray, ...]:
+    under_way = _UnderWay(share, image_size, mask_size, num_past)
+    # By running number. An exception must not cross TensorFlow, which would wrap it
+    # in a stack dump: the consumer raises it.
+    failures: dict[int, BaseException] = {}
+
+    def make(number: np.int64) -> np.int64:
+        step, row = divmod(int(number), share)
         try:
-            step, row = divmod(int(number), share)
-            epoch, index = (
-                int(v)
-                for v in order.locate(
-                    positions(step)[row], num_examples=len(source), seed=seed
-                )
+            image, labels = under_way.row(step, row)
+            epoch, index = order.locate(
+                positions(step)[row], num_examples=len(source), seed=seed
             )
-            arrays = reading.read(
-                source[index],
-                source.label_space,
-                max_instances=max_instances,
-                rule=rule,
+            arrays, _ = reader.read(int(index))
+            drawn = draw(
+                augment.stream(seed, int(epoch), int(index)),
+                original=arrays.image.shape,
+                id_range=arrays.numbering.id_range,
             )
-            image, rng = arrays.image, augment.stream(seed, epoch, index)
-            drawn = draw(rng, original=image.shape, id_range=arrays.numbering.id_range)
-            return image, arrays.masks(drawn.labels), *drawn.image
-        except Exception as error:
+            transform(arrays.image, drawn.image, out=image)
+            arrays.masks(drawn.labels, out=labels)
+        except BaseException as error:
             failures[int(number)] = error
-            black = np.zeros((1, 1, 3), np.uint8)
-            void = np.zeros((*mask_size, 2 * num_past + 2), np.int32)
-            drawn = draw(augment.stream(0, 0, 0), original=(1, 1), id_range=0)
-            return black, void, *drawn.image
-
-    def make(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, labels, *drawn = tf.numpy_function(read, [number], _TYPES)
-        shaped = [tf.ensure_shape(x, s) for x, s in zip(drawn, _SHAPES, strict=True)]
-        image = transforms.train_image(
-            tf.ensure_shape(image, (None, None, 3)),
-            ImageDraw(*shaped),
-            image_size=image_size,
-            colors=augmentation.color_jitter > 0,
-            method="bicubic" if num_past else "bilinear",
-        )
-        return image, tf.ensure_shape(labels, (*mask_size, 2 * num_past + 2))
+        return number
 
     def batches() -> Generator[Any, None, None]:
         dataset = tf.data.Dataset.counter(start=start_step * share)
         dataset = dataset.map(
-            make,
-            num_parallel_calls=num_workers or os.cpu_count() or 1,
+            lambda number: tf.numpy_function(make, [number], tf.int64),
+            num_parallel_calls=num_workers or num_cpus(),
             deterministic=True,
         )
-        dataset = dataset.batch(share, drop_remainder=True).prefetch(2)
-        number = start_step * share
-        for image, labels in dataset.as_numpy_iterator():
-            failed = failures.keys() & set(range(number, number + share))
-            if failed:
-                raise failures[min(failed)]
-            batch = {"image": image, "labels": labels[..., -2:]}
-            if num_past:
-                batch["past"] = labels[..., :-2]
-            yield place(batch)
-            number += share
+        dataset = dataset.batch(share, drop_remainder=True).prefetch(1)
+        try:
+            for numbers in dataset.as_numpy_iterator():
+                if failed := failures.keys() & set(numbers.tolist()):
+                    raise failures[min(failed)]
+                yield place(under_way.finish(int(numbers[0]) // share))
+        finally:
+            reader.report()
 
     # `prefetch` also closes the iterator before Python shuts down, after which
     # TensorFlow would wait for ever for its calls into Python.
-    return prefetch(batches(), depth=1)
+    return prefetch(
+        batches(), depth=1, timeout_s=read_timeout_s, waits_for=reader.under_way
+    )

@@ -3,13 +3,22 @@
 import atexit
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
+# How long closing waits for an item that is being made: one may hang for ever.
+_PATIENCE_S = 10.0
 
-def prefetch(items: Iterator[T], *, depth: int) -> Generator[T, None, None]:
+
+def prefetch(
+    items: Iterator[T],
+    *,
+    depth: int,
+    timeout_s: float | None = None,
+    waits_for: Callable[[], str] = str,
+) -> Generator[T, None, None]:
     """Yields the items of an iterator, made up to `depth` ahead in a thread.
 
     The thread starts at the first `next` and has ended when the generator is
@@ -19,6 +28,11 @@ def prefetch(items: Iterator[T], *, depth: int) -> Generator[T, None, None]:
     Args:
       items: any iterator; a generator is closed when the consumer stops early.
       depth: number of finished items that may wait, >= 1.
+      timeout_s: how long the consumer waits for an item; None for ever.
+      waits_for: what is under way, for the message.
+
+    Raises:
+      TimeoutError: an item did not come in time.
     """
     ready: queue.SimpleQueue[tuple[str, T | BaseException | None]] = queue.SimpleQueue()
     free = threading.Semaphore(depth)
@@ -42,10 +56,12 @@ def prefetch(items: Iterator[T], *, depth: int) -> Generator[T, None, None]:
             if isinstance(items, Generator):
                 items.close()
 
+    patience_s = _PATIENCE_S
+
     def shut() -> None:
         stop.set()
         free.release()
-        thread.join()
+        thread.join(patience_s)
 
     thread = threading.Thread(target=work, name="pix2seq_d-prefetch", daemon=True)
     thread.start()
@@ -54,7 +70,11 @@ def prefetch(items: Iterator[T], *, depth: int) -> Generator[T, None, None]:
     atexit.register(shut)
     try:
         while True:
-            kind, value = ready.get()
+            try:
+                kind, value = ready.get(timeout=timeout_s)
+            except queue.Empty:
+                patience_s = 0.0  # what hangs now will hang when closing
+                raise late(timeout_s, waits_for()) from None
             if kind == "end":
                 return
             if isinstance(value, BaseException):
@@ -65,3 +85,11 @@ def prefetch(items: Iterator[T], *, depth: int) -> Generator[T, None, None]:
         if not stop.is_set():  # else Python is ending and has shut it already
             atexit.unregister(shut)
             shut()
+
+
+def late(timeout_s: float | None, waits_for: str) -> TimeoutError:
+    """The error that says what did not come in time."""
+    return TimeoutError(
+        f"no training example was ready within {timeout_s:g} s; waiting for "
+        f"{waits_for}; see to the disk, or raise data.read_timeout_s"
+    )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pix2seq_d.data import sizes
 from pix2seq_d.data.augment import LabelDraw
 from pix2seq_d.data.clips import Clip
 from pix2seq_d.data.source import Example, Source
@@ -29,46 +30,63 @@ class Arrays(NamedTuple):
 
     def labels(self) -> np.ndarray:
         """[H, W, 2 (F + 1)] int32: (semantic, instance) of every frame."""
-        return _flat(self.numbering.labels(self.ids))
+        labels = self.numbering.labels(self.ids)
+        return labels.reshape(*labels.shape[:2], -1)
 
-    def masks(self, draw: LabelDraw) -> np.ndarray:
-        """[h, w, 2 (F + 1)] int32: labels at mask size as a draw has them."""
-        ids = self.ids.take(draw.rows, axis=0, mode="clip")
-        ids = ids.take(draw.cols, axis=1, mode="clip")
+    def masks(self, draw: LabelDraw, out: np.ndarray | None = None) -> np.ndarray:
+        """[h, w, 2 (F + 1)] int32: labels at mask size as a draw has them.
+
+        Args:
+          draw: for this example.
+          out: [h, w, 2 (F + 1)] int32, filled and returned; None makes one.
+        """
+        frames = self.ids.shape[-1]
+        shape = len(draw.rows), len(draw.cols), 2 * frames
+        out = np.empty(shape, np.int32) if out is None else out
+        # Padding is at the bottom and on the right.
+        height, width = (draw.rows >= 0).sum(), (draw.cols >= 0).sum()
+        out[height:], out[:height, width:] = 0, 0
+        ids = self.ids.take(draw.rows[:height], axis=0, mode="clip")
+        ids = ids.take(draw.cols[:width], axis=1, mode="clip")
         labels = self.numbering.renumbered(draw.new_id).labels(ids)
-        labels[draw.rows < 0] = 0
-        labels[:, draw.cols < 0] = 0
+        out[:height, :width] = labels.reshape(height, width, 2 * frames)
         for frame in np.flatnonzero(~draw.keep):
-            labels[:, :, frame] = 0
-        return _flat(labels)
-
-
-def _flat(labels: np.ndarray) -> np.ndarray:
-    return labels.reshape(*labels.shape[:2], -1)
+            out[..., 2 * frame : 2 * frame + 2] = 0
+        return out
 
 
 def read(
     example: Example, label_space: LabelSpace, *, max_instances: int, rule: IdRule
 ) -> Arrays:
     """Decodes an example; ids are the same through the frames of a clip."""
+    check_sizes(example)
     past = example.past if isinstance(example, Clip) else ()
     frames = [*past, example.panoptic]
     numbering = number(frames, label_space, max_instances=max_instances, rule=rule)
     image, ids = example.image, [frame.ids[..., None] for frame in frames]
     ids = np.concatenate(ids, -1) if past else ids[0]
-    if image.shape[:2] != ids.shape[:2]:
-        raise ValueError(
-            f"{example.file_name}: the image is {image.shape[:2]}, its labels "
-            f"{ids.shape[:2]}; scale one of them (labels: nearest neighbour)"
-        )
     return Arrays(image, ids, numbering)
+
+
+def check_sizes(example: Example) -> None:
+    """Raises ValueError if a label map, or a past one, does not fit the image."""
+    past = example.past_frames if isinstance(example, Clip) else ()
+    for frame in (*past, example):
+        called = "its image" if frame is example else f"its clip's {example.file_name}"
+        found = frame.panoptic.ids.shape
+        wrong = sizes.compare(example.image.shape, found, called=called)
+        if wrong:
+            raise ValueError(
+                f"{frame.file_name}: its label map {wrong.message}; {wrong.cure}"
+            )
 
 
 class Skipping:
     """A source that puts the next readable example in a broken one's place.
 
     Which one that is depends on the files alone, so batches stay the same in any
-    number of workers. Every broken example is named on standard error once.
+    number of workers. Every broken example is named on standard error once. Each
+    process has its own budget, anew after every start.
 
     Args:
       source: any; its examples are decoded here.
@@ -94,9 +112,8 @@ class Skipping:
             here = (index + step) % len(self)
             try:
                 example = self._source[here]
-                # Both halves are decoded here, where the error is caught.
-                _ = example.image, example.panoptic
-                _ = example.past if isinstance(example, Clip) else ()
+                # All of it is decoded here, where the error is caught.
+                check_sizes(example)
                 return example
             except (ValueError, OSError) as error:
                 self._count(here, error)

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from pix2seq_d.files import Files, Folder
+from pix2seq_d.zip_files import ZipFiles
+
 
 def check_root(root: Path | str, split: str, *, layout: str) -> Path:
     """The root as a path, if it is a folder and a split is named.
@@ -50,3 +53,22 @@ def no_split(
     return FileNotFoundError(
         f"{root}: no {wanted}, nor any other split; give a folder in {layout} layout"
     )
+
+
+def folder_or_zip(place: Path, name: str, zip_name: str = "") -> Files | None:
+    """The files below a folder, or in the zip file that has it packed.
+
+    Args:
+      place: where either is; the folder wins.
+      name: of the folder, also inside of the zip file, if there is one.
+      zip_name: by default the name with `.zip`.
+    Returns:
+      None where there is neither.
+    """
+    if (place / name).is_dir():
+        return Folder(place / name)
+    packed = place / (zip_name or f"{name}.zip")
+    if packed.is_file():
+        inside = name if name in ZipFiles(packed).folders() else ""
+        return ZipFiles(packed, inside)
+    return None

@@ -7,11 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from pix2seq_d.image_files import File, image_size, open_image, read_rgb
+from pix2seq_d.data import sizes
+from pix2seq_d.image_files import File, image_size, read_rgb
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
-
-_EXIF_ORIENTATION = 0x0112
 
 
 class Example(Protocol):
@@ -82,23 +81,12 @@ class EncodedExample:
     @functools.cached_property
     def _panoptic(self) -> PanopticMap:
         found = self.decode_labels(self.label_file)
-        size = image_size(self.image_file)
-        if found.ids.shape != size:
-            raise ValueError(self._size_message(size, found.ids.shape))
+        is_decoded = "_image" in vars(self)
+        size = self._image.shape[:2] if is_decoded else image_size(self.image_file)
+        wrong = sizes.compare(size, found.ids.shape, image_file=self.image_file)
+        if wrong:
+            raise ValueError(f"{self.label_file.where}: {wrong.message}; {wrong.cure}")
         return found
-
-    def _size_message(self, image: tuple[int, ...], labels: tuple[int, ...]) -> str:
-        message = (
-            f"{self.label_file.where}: has {labels[1]}x{labels[0]} pixels, its image "
-            f"{self.image_file.where} {image[1]}x{image[0]} (width x height); "
-        )
-        exif = open_image(self.image_file).getexif()
-        if exif.get(_EXIF_ORIENTATION, 1) > 4 and labels == image[::-1]:
-            return message + (
-                "the image is turned by its EXIF orientation only: save it turned, "
-                "without EXIF"
-            )
-        return message + "scale one of them (labels: nearest neighbour)"
 
 
 class Source(Protocol):

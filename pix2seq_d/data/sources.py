@@ -17,13 +17,16 @@ from pix2seq_d.labels import LabelSpace
 from pix2seq_d.sharding import mesh as meshes
 
 
-def make_source(config: SourceConfig, *, train: bool, size: tuple[int, int]) -> Source:
+def make_source(
+    config: SourceConfig, *, train: bool, size: tuple[int, int], max_missing: int = 0
+) -> Source:
     """Opens the training or the evaluation split of the dataset a config names.
 
     Args:
       config: `data.source`.
       train: which split.
       size: (H, W) at which `shapes` draws its pictures.
+      max_missing: as of `open_source`.
     Raises:
       ConfigError: `root` is not set where it is needed.
       FileNotFoundError, ValueError: the dataset is not as it should be; the
@@ -45,10 +48,18 @@ def make_source(config: SourceConfig, *, train: bool, size: tuple[int, int]) -> 
             "config field data.source.builder='': data.source.name='tfds' needs the "
             "name of a builder; pass --config.data.source.builder=coco/2017_panoptic"
         )
-    return open_source(config.name, config.root, split, builder=config.builder)
+    return open_source(
+        config.name,
+        config.root,
+        split,
+        builder=config.builder,
+        max_missing=max_missing,
+    )
 
 
-def open_source(name: str, root: str, split: str, *, builder: str = "") -> Source:
+def open_source(
+    name: str, root: str, split: str, *, builder: str = "", max_missing: int = 0
+) -> Source:
     """Opens one split of a dataset on disk.
 
     Args:
@@ -56,6 +67,8 @@ def open_source(name: str, root: str, split: str, *, builder: str = "") -> Sourc
       root: its folder.
       split: as the layout names it, e.g. `train` or `val2017`.
       builder: of `tfds`.
+      max_missing: how many images, and how many label files, may be missing. Their
+        examples fail at access, so that `Skipping` can count them.
     Raises:
       FileNotFoundError, ValueError: the dataset is not as it should be; the
         message names the file.
@@ -64,23 +77,23 @@ def open_source(name: str, root: str, split: str, *, builder: str = "") -> Sourc
         case "coco_panoptic":
             from pix2seq_d.data.coco_panoptic import CocoPanoptic
 
-            return CocoPanoptic.from_root(root, split)
+            return CocoPanoptic.from_root(root, split, max_missing=max_missing)
         case "cityscapes":
             from pix2seq_d.data.cityscapes import Cityscapes
 
-            return Cityscapes.from_root(root, split)
+            return Cityscapes.from_root(root, split, max_missing=max_missing)
         case "kitti_step":
             from pix2seq_d.data.kitti_step import KittiStep
 
-            return KittiStep.from_root(root, split)
+            return KittiStep.from_root(root, split, max_missing=max_missing)
         case "davis":
             from pix2seq_d.data.davis import Davis
 
-            return Davis.from_root(root, split)
+            return Davis.from_root(root, split, max_missing=max_missing)
         case "vipseg":
             from pix2seq_d.data.vipseg import VipSeg
 
-            return VipSeg.from_root(root, split)
+            return VipSeg.from_root(root, split, max_missing=max_missing)
         case "tfds":
             from pix2seq_d.data.tfds_source import open_tfds
 
@@ -175,6 +188,7 @@ def train_batches(
             flip=data.flip,
         ),
         rule=data.ids,
+        read_timeout_s=data.read_timeout_s,
         process_index=process_index,
         process_count=process_count,
     )

@@ -14,6 +14,7 @@ from pix2seq_d.panoptic_files import decode_map
 
 _COCO = "coco_panoptic"
 _BUILD = "tfds build --file_format=array_record"
+KEPT_BYTES = 1 << 30  # of encoded videos, in memory
 
 
 def open_tfds(
@@ -138,8 +139,9 @@ class TfdsVideo:
     """Frames of `davis`, sorted by video and frame; implements `VideoSource`.
 
     A record is a whole video, so the constructor reads all of them to count the
-    frames (the 60 training videos of `davis/480p` are some 300 MB); no pixel is
-    decoded. The last few videos stay in memory. Segments are as those of `Davis`.
+    frames; no pixel is decoded. Encoded videos stay in memory up to 1 GiB (the 60
+    for training of `davis/480p` are some 300 MB); of the others the last few.
+    Segments are as those of `Davis`.
 
     Args:
       records: with encoded images.
@@ -149,11 +151,17 @@ class TfdsVideo:
     def __init__(self, records: Sequence[Any], where: str) -> None:
         self.label_space = label_spaces.read("davis")
         self._where = where
-        rows = []
+        self._kept: dict[int, Any] = {}
+        rows, kept_bytes = [], 0
         for row in range(len(records)):
             record = records[row]
-            name = record["metadata"]["video_name"].decode()
-            rows.append((name, row, len(record["video"]["frames"])))
+            name, video = record["metadata"]["video_name"].decode(), record["video"]
+            rows.append((name, row, len(video["frames"])))
+            encoded = (*video["frames"], *video["segmentations"])
+            size = sum(len(data) for data in encoded)
+            if kept_bytes + size <= KEPT_BYTES:
+                self._kept[row] = video
+                kept_bytes += size
         self._frames = [
             (name, row, k) for name, row, count in sorted(rows) for k in range(count)
         ]
@@ -170,7 +178,7 @@ class TfdsVideo:
           IndexError: past the end.
         """
         name, row, k = self._frames[index]
-        video = self._read(row)["video"]
+        video = self._kept[row] if row in self._kept else self._read(row)["video"]
         labels = tuple(
             File(f"{self._where}: {name}/{i:05d} segmentations", data)
             for i, data in enumerate(video["segmentations"])

@@ -1,11 +1,14 @@
-"""Training transforms of one image, in TensorFlow (spec 5.3).
+"""Training transforms of one image, with TensorFlow's ops (spec 5.3).
 
 Each is a pure function of arrays; what chance decides comes in as an
 `augment.ImageDraw`. Label maps need no TensorFlow: `reading.Arrays.masks`.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from pix2seq_d.data.augment import ImageDraw
 from pix2seq_d.data.evaluation import PAD_VALUE
@@ -15,77 +18,81 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # announces itself otherwis
 
 import tensorflow as tf  # after the two lines above, which quieten its import
 
+# JAX owns the accelerators. TensorFlow refuses the setting once it has used one,
+# and then it is too late anyway.
+with contextlib.suppress(RuntimeError):
+    tf.config.set_visible_devices([], "GPU")
+
 
 def train_image(
-    image: tf.Tensor,
+    image: np.ndarray,
     draw: ImageDraw,
     *,
-    image_size: Sequence[int],
+    out: np.ndarray,
     colors: bool,
     method: str = "bilinear",
-) -> tf.Tensor:
+) -> None:
     """All training transforms of an image, in the order of spec 5.3.
 
     Args:
       image: [H, W, 3] uint8 of any size.
-      draw: for this example, as tensors.
-      image_size: (H, W) of the network's input.
+      draw: for this example.
+      out: float32 [*image_size, 3], of the network's input; filled with [0, 1].
       colors: whether any image's colours change.
       method: of resizing; `bicubic` for clips, which overshoots and is not clipped,
         as in the reference.
-
-    Returns:
-      float32 [*image_size, 3] in [0, 1].
     """
-    image = tf.cond(draw.flip, lambda: tf.reverse(image, [1]), lambda: image)
-    x = resize_and_crop(image, draw, image_size=image_size, method=method) / 255.0
-    if colors:
-        x = jitter_colors(x, draw)
-    missing = tf.constant(image_size) - tf.shape(x)[:2]
-    paddings = tf.pad(missing[:, None], [[0, 1], [1, 0]])
-    x = tf.pad(x, paddings, constant_values=PAD_VALUE)
-    return tf.ensure_shape(x, (*image_size, 3))
+    height, width = np.minimum(draw.size - draw.offset, out.shape[:2])
+    out[height:], out[:height, width:] = PAD_VALUE, PAD_VALUE
+    inside = out[:height, :width]
+    x = resize_and_crop(image, draw, image_size=out.shape[:2], method=method)
+    scale = np.float32(1 / 255)
+    if colors and (draw.jitter or draw.grey):
+        x, scale = jitter_colors(x * scale, draw), np.float32(1)
+    # x.numpy() would be a copy.
+    made = memoryview(x)  # pyright: ignore[reportArgumentType]
+    np.multiply(np.asarray(made), scale, out=inside)
 
 
 def resize_and_crop(
-    image: tf.Tensor, draw: ImageDraw, *, image_size: Sequence[int], method: str
+    image: np.ndarray, draw: ImageDraw, *, image_size: Sequence[int], method: str
 ) -> tf.Tensor:
-    """Steps 2 and 3 of an image that is flipped already, where that is cheap.
+    """Steps 2 to 4 of an image: resize, crop, flip.
 
     With the op that tf.image.resize(antialias=True) calls, which can cut as well:
     pixels that the crop drops are never made. Where nothing is cut or made smaller,
-    antialiasing does nothing, and the plain op is four times faster.
+    antialiasing does nothing, and the plain op is four times faster. Pixels are
+    flipped where there are fewer of them.
 
     Args:
       image: [H, W, 3] uint8.
-      draw: for this example, as tensors.
+      draw: for this example.
       image_size: (H, W) of the network's input.
       method: `bilinear` or `bicubic`.
 
     Returns:
       float32 [h, w, 3] in [0, 255], at most `image_size`.
     """
-    content = tf.minimum(draw.size - draw.offset, tf.constant(image_size))
-    mirrored = draw.size[1] - draw.offset[1] - content[1]
-    left = tf.where(draw.flip, mirrored, draw.offset[1])
-    offset = tf.cast(tf.stack([draw.offset[0], left]), tf.float32)
-    shape = tf.shape(image)[:2]
-
-    def cut() -> tf.Tensor:
-        return tf.raw_ops.ScaleAndTranslate(
-            images=image[None],
-            size=content,
-            scale=tf.cast(draw.size, tf.float32) / tf.cast(shape, tf.float32),
-            translation=-offset,
-            kernel_type={"bilinear": "triangle", "bicubic": "keyscubic"}[method],
+    x = tf.convert_to_tensor(image)
+    content = np.minimum(draw.size - draw.offset, image_size)
+    is_whole = (content == draw.size).all()
+    # TensorFlow's plain cubic is another one.
+    if is_whole and (draw.size >= image.shape[:2]).all() and method == "bilinear":
+        # Of float32 the op is faster than of uint8.
+        x = tf.cast(_flipped(x, draw), tf.float32)
+        if (draw.size == image.shape[:2]).all():
+            return x
+        return tf.raw_ops.ResizeBilinear(
+            images=x[None], size=draw.size, half_pixel_centers=True
         )[0]
-
-    if method != "bilinear":  # TensorFlow's plain cubic is another one
-        return cut()
-    is_whole_and_larger = tf.reduce_all(content == draw.size) & tf.reduce_all(
-        draw.size >= shape
-    )
-    return tf.cond(is_whole_and_larger, lambda: tf.image.resize(image, draw.size), cut)
+    x = tf.raw_ops.ScaleAndTranslate(
+        images=x[None],
+        size=content,
+        scale=(draw.size / np.array(image.shape[:2])).astype(np.float32),
+        translation=-draw.offset.astype(np.float32),
+        kernel_type={"bilinear": "triangle", "bicubic": "keyscubic"}[method],
+    )[0]
+    return _flipped(x, draw)
 
 
 def jitter_colors(image: tf.Tensor, draw: ImageDraw) -> tf.Tensor:
@@ -101,17 +108,13 @@ def jitter_colors(image: tf.Tensor, draw: ImageDraw) -> tf.Tensor:
         lambda x: tf.image.adjust_saturation(x, draw.factors[2]),
         lambda x: tf.image.adjust_hue(x, draw.factors[3]),
     ]
-
-    def jitter(image: tf.Tensor) -> tf.Tensor:
-        for k in range(len(changes)):
-            branches = [lambda x=image, change=change: change(x) for change in changes]
-            image = tf.switch_case(draw.order[k], branches)
-            image = tf.clip_by_value(image, 0.0, 1.0)
-        return image
-
-    def grey(image: tf.Tensor) -> tf.Tensor:
-        return tf.tile(tf.image.rgb_to_grayscale(image), [1, 1, 3])
-
-    image = tf.cond(draw.jitter, lambda x=image: jitter(x), lambda x=image: x)
-    image = tf.cond(draw.grey, lambda x=image: grey(x), lambda x=image: x)
+    if draw.jitter:
+        for k in draw.order:
+            image = tf.clip_by_value(changes[k](image), 0.0, 1.0)
+    if draw.grey:
+        image = tf.tile(tf.image.rgb_to_grayscale(image), [1, 1, 3])
     return tf.clip_by_value(image, 0.0, 1.0)
+
+
+def _flipped(image: tf.Tensor, draw: ImageDraw) -> tf.Tensor:
+    return tf.reverse(image, [1]) if draw.flip else image

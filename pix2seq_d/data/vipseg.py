@@ -34,12 +34,21 @@ class VipSeg(VideoFrames):
       images: `<video>/<frame>.jpg`; frames without annotation are left out.
       json_file: the panoptic JSON.
       pngs: the id PNGs, `<video>/<frame>.png`, R + 256 G + 65536 B.
+      max_missing: how many images, and how many PNGs, may be missing; their
+        frames fail at access.
     Raises:
-      FileNotFoundError: an image or a PNG is missing.
+      FileNotFoundError: more images or PNGs are missing.
       ValueError: the JSON is no such file, or not consistent.
     """
 
-    def __init__(self, images: Path, json_file: File | Path, pngs: Path) -> None:
+    def __init__(
+        self,
+        images: Path,
+        json_file: File | Path,
+        pngs: Path,
+        *,
+        max_missing: int = 0,
+    ) -> None:
         file = json_file if isinstance(json_file, File) else File.read(json_file)
         self._videos, label_space = _read_videos(file)
         self._image_ids: dict[Frame, ImageId] = {}
@@ -52,19 +61,32 @@ class VipSeg(VideoFrames):
                 image = image_of.get(stem, f"{video}/{stem}.jpg")
                 self._image_ids[Frame(video, image, f"{video}/{png}")] = image_id
         frames = tuple(self._image_ids)
-        named_by = f"annotations of {file.where}"
-        check_names(Folder(images), [f.image for f in frames], named_by=named_by)
-        check_names(Folder(pngs), [f.label for f in frames], named_by=named_by)
+        for folder, names in (
+            (images, [frame.image for frame in frames]),
+            (pngs, [frame.label for frame in frames]),
+        ):
+            check_names(
+                Folder(folder),
+                names,
+                named_by=f"annotations of {file.where}",
+                max_missing=max_missing,
+            )
         super().__init__(Folder(images), Folder(pngs), frames, label_space)
 
     @classmethod
-    def from_root(cls, root: Path | str, split: str) -> "VipSeg":
+    def from_root(
+        cls, root: Path | str, split: str, *, max_missing: int = 0
+    ) -> "VipSeg":
         """Finds a split in a folder, as VIPSeg's own scripts convert it to 720p.
 
         `panoptic_gt_VIPSeg_<split>.json`, `panomasksRGB/<video>/` and
         `images/<video>/` (or `imgs/<video>/`) are in the root or its
         `VIPSeg_720P/`.
 
+        Args:
+          root: the folder.
+          split: its name.
+          max_missing: as of the constructor.
         Raises:
           FileNotFoundError: root, split or files are missing.
           ValueError: root or split is empty, or as the constructor.
@@ -82,7 +104,7 @@ class VipSeg(VideoFrames):
         images = place / "images"
         if not images.is_dir() and (place / "imgs").is_dir():
             images = place / "imgs"
-        return cls(images, place / name, place / _PNGS)
+        return cls(images, place / name, place / _PNGS, max_missing=max_missing)
 
     def _decoder(self, frame: Frame) -> Callable[[File], PanopticMap]:
         index = self._videos[frame.video]

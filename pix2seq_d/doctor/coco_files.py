@@ -9,12 +9,13 @@ import numpy as np
 from pix2seq_d.doctor import coco_json
 from pix2seq_d.doctor.facts import Checked, image_facts
 from pix2seq_d.doctor.finding import Finding, from_error
-from pix2seq_d.doctor.image_checks import check_image, compare_sizes, orientation
+from pix2seq_d.doctor.image_checks import check_image, compare_sizes
 from pix2seq_d.doctor.map_checks import check_map, classes_of
 from pix2seq_d.files import Files
-from pix2seq_d.image_files import File, open_image, read_rgb
+from pix2seq_d.image_files import File, open_image, orientation, read_rgb
+from pix2seq_d.instance_ids import COCO, IdRule
 from pix2seq_d.panoptic import PanopticMap, Segment
-from pix2seq_d.panoptic_files import read_png_ids
+from pix2seq_d.panoptic_files import png_ids, read_png_ids
 
 
 class CocoSplit:
@@ -25,7 +26,8 @@ class CocoSplit:
       images: the images.
       json_file: the panoptic JSON.
       pngs: the id PNGs.
-      max_instances: of the model.
+      max_instances: of the model, 0 included.
+      rule: which segments have instance ids.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class CocoSplit:
         pngs: Files,
         *,
         max_instances: int,
+        rule: IdRule = COCO,
     ) -> None:
         self.name, self.where = name, json_file.where
         self._images, self._pngs = images, pngs
-        self._max_instances = max_instances
+        self._max_instances, self._rule = max_instances, rule
         content = coco_json.read(json_file)
         self.label_space = content.label_space
         self._items = content.items
@@ -97,6 +100,7 @@ class CocoSplit:
                 where=label_where,
                 image_id=item.image_id,
                 max_instances=self._max_instances,
+                rule=self._rule,
             )
             found += more
         return Checked(
@@ -144,9 +148,9 @@ class CocoSplit:
         kind = "unreadable_labels"
         try:
             file = self._pngs.read(item.png_name)
-            open_image(file)
+            image = open_image(file)
             kind = "png_format"
-            return [], read_png_ids(file)
+            return [], png_ids(image, file)
         except (ValueError, OSError) as error:
             return [from_error(error, kind, where, item.image_id)], None
 
@@ -207,7 +211,7 @@ def _json_size(
         f"has {columns}x{rows} pixels (width x height), the JSON says {width}x{height}"
     )
     cure = "correct the JSON; training does not use it"
-    turned = image_file is not None and orientation(image_file) > 4
+    turned = image_file is not None and orientation(open_image(image_file)) > 4
     if turned and item.size == (columns, rows):
         cure = "its EXIF orientation turns it: save it turned, without EXIF"
     return Finding("json_size", where, message, cure, item.image_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pix2seq_d.doctor import layouts, leaks, statistics
+from pix2seq_d.doctor import capacity, layouts, leaks, statistics
 from pix2seq_d.doctor.facts import Checked
 from pix2seq_d.doctor.finding import ERROR, Finding, from_error
 from pix2seq_d.doctor.layouts import is_train
@@ -59,7 +59,8 @@ def examine(
     layout: str = "auto",
     builder: str = "",
     splits: Sequence[str] = (),
-    max_instances: int = 256,
+    model: capacity.Capacity | None = None,
+    complete: bool = False,
     limit: int | None = None,
     num_workers: int = 2,
 ) -> Examination:
@@ -70,7 +71,9 @@ def examine(
       layout: one of `layouts.LAYOUTS`, or `auto`.
       builder: of TFDS, whose data_dir is the folder.
       splits: names; those found by default.
-      max_instances: of the model.
+      model: what a model holds; without one, what the largest shipped configs do.
+      complete: whether it must have a split to train and one to evaluate on, where no
+        splits are named.
       limit: number of images of each split to decode; all by default.
       num_workers: threads that decode.
     Raises:
@@ -78,13 +81,19 @@ def examine(
       ValueError: an unknown layout, or one that the files do not tell.
     """
     layout = layouts.choose(root, layout, builder)
-    rule = layouts.id_rule(layout, builder)
+    holds = model or capacity.Capacity()
+    rule = holds.rule or layouts.id_rule(layout, builder)
     findings: list[Finding] = []
     results: list[SplitResult] = []
     for name in splits or layouts.find_splits(root, layout, builder):
         try:
             split = layouts.open_split(
-                layout, root, name, max_instances=max_instances, builder=builder
+                layout,
+                root,
+                name,
+                max_instances=holds.max_instances,
+                rule=rule,
+                builder=builder,
             )
         except (ValueError, OSError) as error:
             found = from_error(error, "split", str(root))
@@ -97,8 +106,13 @@ def examine(
         own = [*split.findings, *(f for c in checked for f in c.findings)]
         own += leaks.find_duplicates(checked)
         own += statistics.remarks(result.statistics, where=split.where, rule=rule)
+        own += capacity.remarks(
+            result.statistics, split.label_space, where=split.where, model=model
+        )
         findings += [dataclasses.replace(f, split=name) for f in own]
     findings += _compare(results)
+    if complete and not splits:
+        findings += _lone_split([r.split.name for r in results], str(root))
     return Examination(str(root), layout, tuple(results), tuple(findings))
 
 
@@ -112,6 +126,19 @@ def _check(split: Split, count: int, num_workers: int) -> tuple[Checked, ...]:
             checked.append(found)
             progress.update(done)
     return tuple(checked)
+
+
+def _lone_split(names: Sequence[str], where: str) -> list[Finding]:
+    """A training with default settings reads one split to train on and another."""
+    if len(names) > 1 or not names:
+        return []
+    lacking = "evaluate" if is_train(names[0]) else "train"
+    field = "eval_split" if is_train(names[0]) else "train_split"
+    message = f"has the split {names[0]!r} only, there is none to {lacking} on"
+    cure = (
+        f"make one, or give the same one twice, --config.data.source.{field}={names[0]}"
+    )
+    return [Finding("lone_split", where, message, cure)]
 
 
 def _compare(results: Sequence[SplitResult]) -> list[Finding]:

@@ -40,7 +40,8 @@ class MapFacts:
       num_instances: segments of things, without crowds.
       crowd_pixels: pixels of crowds.
       void_pixels: pixels without a segment.
-      num_dropped: segments that find no instance id, see `instance_ids.number`.
+      num_numbered: segments that need an instance id.
+      num_dropped: those that find no instance id, see `instance_ids.number`.
     """
 
     segments: dict[int, int]
@@ -49,6 +50,7 @@ class MapFacts:
     num_instances: int
     crowd_pixels: int
     void_pixels: int
+    num_numbered: int
     num_dropped: int
 
 

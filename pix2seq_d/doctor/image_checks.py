@@ -1,16 +1,14 @@
 """Checks of an image file: readable, of which pixels, turned, thin or huge."""
 
-import io
-
 import numpy as np
 from PIL import Image
 
+from pix2seq_d.data import sizes
 from pix2seq_d.doctor.finding import Finding, from_error
-from pix2seq_d.image_files import File, png_bit_depth, read_rgb
+from pix2seq_d.image_files import File, open_image, orientation, png_bit_depth, to_rgb
 from pix2seq_d.panoptic_index import ImageId
 
 HUGE_PX = 50_000_000
-_ORIENTATION = 0x0112  # EXIF
 _TURNED = {
     2: "mirrored",
     3: "turned by 180 degrees",
@@ -42,12 +40,13 @@ def check_image(
       image: [H, W, 3] uint8; None where it cannot be decoded.
     """
     try:
-        image = read_rgb(file)
+        image = open_image(file)
+        pixels = to_rgb(image, file.where)
     except ValueError as error:
         return [from_error(error, "unreadable_image", file.where, image_id)], None
-    findings = _format(file, image_id)
-    findings += check_size(image.shape, file.where, image_id)
-    return findings, image
+    findings = _format(file, image, image_id)
+    findings += check_size(pixels.shape, file.where, image_id)
+    return findings, pixels
 
 
 def check_size(
@@ -84,43 +83,25 @@ def compare_sizes(
       where: the label file.
       image_id: of the image.
     """
-    if labels[:2] == image[:2]:
+    wrong = sizes.compare(image, labels, image_file=image_file)
+    if not wrong:
         return []
-    of = "its image" if image_file is None else f"its image {image_file.where}"
-    message = (
-        f"has {labels[1]}x{labels[0]} pixels, {of} {image[1]}x{image[0]} "
-        "(width x height)"
-    )
-    turned = image_file is not None and orientation(image_file) > 4
-    if turned and labels[:2] == image[1::-1]:
-        message += ", as the image is shown by its EXIF orientation"
-        cure = "save the image turned, without EXIF"
-        return [Finding("exif_mismatch", where, message, cure, image_id)]
-    cure = "scale one of them (labels: nearest neighbour)"
-    return [Finding("size_mismatch", where, message, cure, image_id)]
+    kind = "exif_mismatch" if wrong.is_turned else "size_mismatch"
+    return [Finding(kind, where, wrong.message, wrong.cure, image_id)]
 
 
-def orientation(file: File) -> int:
-    """EXIF orientation of a readable image file, 1 ... 8; 1 where it has none."""
-    with Image.open(io.BytesIO(file.data)) as image:
-        value = image.getexif().get(_ORIENTATION, 1)
-    return value if value in _TURNED else 1
-
-
-def _format(file: File, image_id: ImageId | None) -> list[Finding]:
-    with Image.open(io.BytesIO(file.data)) as image:
-        mode, form = image.mode, image.format
-    findings = []
+def _format(file: File, image: Image.Image, image_id: ImageId | None) -> list[Finding]:
+    mode, findings = image.mode, []
     described = _MODES.get(mode.partition(";")[0])
     if described is None and mode != "RGB":
         described = f"has pixels of mode {mode}", "converted to RGB"
-    if described is None and form == "PNG" and png_bit_depth(file) == 16:
+    if described is None and image.format == "PNG" and png_bit_depth(file) == 16:
         described = "has 16 bits per channel", "read with 8"
     if described:
         what, done = described
         cure = f"it is {done}; store it as 8-bit RGB if that looks wrong"
         findings.append(Finding("pixel_format", file.where, what, cure, image_id))
-    turned = _TURNED.get(orientation(file))
+    turned = _TURNED.get(orientation(image))
     if turned:
         message = f"viewers show it {turned} by its EXIF orientation, training does not"
         cure = "see that its labels lie on the stored pixels"

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from pix2seq_d.config.training import SOURCES
 from pix2seq_d.data.coco_panoptic import find_files
+from pix2seq_d.data.roots import folder_or_zip
 from pix2seq_d.data.sources import open_source
 from pix2seq_d.doctor.coco_files import CocoSplit
 from pix2seq_d.doctor.source_checks import SourceSplit
 from pix2seq_d.doctor.split import Split
-from pix2seq_d.files import Folder, ZipFiles
+from pix2seq_d.files import Folder
 from pix2seq_d.instance_ids import CITYSCAPES, COCO, DAVIS, KITTI_STEP, IdRule
+from pix2seq_d.zip_files import ZipFiles
 
 LAYOUTS = tuple(name for name in SOURCES if name != "shapes")
 _RULES = {"cityscapes": CITYSCAPES, "kitti_step": KITTI_STEP, "davis": DAVIS}
@@ -107,16 +109,29 @@ def is_train(split: str) -> bool:
 
 
 def open_split(
-    layout: str, root: Path, split: str, *, max_instances: int, builder: str = ""
+    layout: str,
+    root: Path,
+    split: str,
+    *,
+    max_instances: int,
+    rule: IdRule,
+    builder: str = "",
 ) -> Split:
     """Opens a split for examination.
 
+    Args:
+      layout: one of `LAYOUTS`.
+      root: the folder.
+      split: name.
+      max_instances: of the model, 0 included.
+      rule: which segments have instance ids.
+      builder: of TFDS.
     Raises:
       FileNotFoundError, ValueError: it cannot be opened at all.
     """
     if layout == "coco_panoptic":
         files = find_files(root, split)
-        return CocoSplit(split, *files, max_instances=max_instances)
+        return CocoSplit(split, *files, max_instances=max_instances, rule=rule)
     source = open_source(layout, str(root), split, builder=builder)
     where = root / f"{split}.npz" if layout == "arrays" else root
     return SourceSplit(
@@ -124,7 +139,7 @@ def open_split(
         source,
         where=str(where),
         max_instances=max_instances,
-        rule=id_rule(layout, builder),
+        rule=rule,
     )
 
 
@@ -178,11 +193,9 @@ def _is_cityscapes(root: Path) -> bool:
 
 
 def _cityscapes_splits(root: Path) -> set[str]:
-    packed = root / "gtFine_trainvaltest.zip"
-    if not (root / "gtFine").is_dir() and packed.is_file():
-        labels = ZipFiles(packed, "gtFine")
-    else:
-        labels = Folder(root / "gtFine")
+    labels = folder_or_zip(root, "gtFine", "gtFine_trainvaltest.zip")
+    if labels is None:
+        return set()
     jsons = {
         name.removeprefix(_CITYSCAPES).removesuffix(".json").removesuffix("_trainId")
         for name in labels.names()

@@ -27,28 +27,20 @@ def find_leaks(
     train = [c for c in train if c.image]
     val = [c for c in val if c.image]
     by_pixels = {c.image.pixel_hash: c for c in train if c.image}
-    by_name = {c.name: c for c in train}
     findings, rest = [], []
     for checked in val:
         assert checked.image
-        at = checked.where, checked.image_id
         same = by_pixels.get(checked.image.pixel_hash)
         if same is None:
             rest.append(checked)
-            namesake = by_name.get(checked.name)
-            if namesake is not None:
-                message = (
-                    f"has the name of {namesake.where} of split {train_name!r}, with "
-                    "other pixels"
-                )
-                cure = "see that they are two pictures"
-                findings.append(Finding("same_name", at[0], message, cure, at[1]))
             continue
         assert same.image
         files = checked.image.file_hash, same.image.file_hash
         what = "is the same file as" if _same(*files) else "has the same pixels as"
         message = f"{what} {_named(same, train_name)}"
-        findings.append(Finding("leak", at[0], message, _CURE, at[1]))
+        findings.append(
+            Finding("leak", checked.where, message, _CURE, checked.image_id)
+        )
     for checked, like in _look_alikes(train, rest):
         message = f"looks the same as {_named(like, train_name)}"
         cure = f"compare them; if they are one picture, {_CURE}"

@@ -107,7 +107,9 @@ def check_map(
     findings = [
         Finding(kind, where, message, cure, image_id) for kind, message, cure in remarks
     ]
-    return findings, _facts(shown, area, void, classes, num_dropped)
+    return findings, _facts(
+        shown, area, void, classes, numbered=numbered, num_dropped=num_dropped
+    )
 
 
 def _has_id(segment: Described, classes: Classes, rule: IdRule) -> bool:
@@ -187,6 +189,8 @@ def _facts(
     area: Mapping[int, int],
     void: int,
     classes: Classes,
+    *,
+    numbered: int,
     num_dropped: int,
 ) -> MapFacts:
     segments: Counter[int] = Counter()
@@ -205,5 +209,6 @@ def _facts(
         ),
         crowd_pixels=sum(area[s.id] for s in crowds),
         void_pixels=void,
+        num_numbered=numbered,
         num_dropped=num_dropped,
     )

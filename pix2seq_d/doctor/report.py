@@ -7,7 +7,6 @@ from pix2seq_d.doctor.examine import Examination, SplitResult
 from pix2seq_d.doctor.finding import KINDS, SEVERITIES, Finding, by_kind
 
 EXAMPLES = 5  # of each kind, in the text
-_PLURAL = {"error": "problems", "warning": "warnings", "note": "notes"}
 
 
 def verdict(examination: Examination) -> str:
@@ -37,7 +36,8 @@ def contents(splits: Sequence[SplitResult]) -> str:
         for r in splits
     )
     segments = sum(r.statistics.num_segments for r in splits)
-    text = f"{images or 0} images, {segments:,} segments"
+    word = "image" if images == "1" else "images"
+    text = f"{images or 0} {word}, {count(segments, 'segment')}"
     labels = next((r.split.label_space for r in splits if r.split.label_space), None)
     if labels is None:
         return text

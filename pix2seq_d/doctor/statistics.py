@@ -26,6 +26,7 @@ class Statistics:
       num_pixels: of all maps.
       crowd_pixels: in crowds.
       void_pixels: without a segment.
+      most_numbered: the most segments of an image that need an instance id.
       num_dropped: segments that find no instance id.
     """
 
@@ -38,6 +39,7 @@ class Statistics:
     num_pixels: int
     crowd_pixels: int
     void_pixels: int
+    most_numbered: int
     num_dropped: int
 
     @property
@@ -77,6 +79,7 @@ def count(checked: Sequence[Checked]) -> Statistics:
         num_pixels=sum(m.num_pixels for m in maps),
         crowd_pixels=sum(m.crowd_pixels for m in maps),
         void_pixels=void,
+        most_numbered=max((m.num_numbered for m in maps), default=0),
         num_dropped=sum(m.num_dropped for m in maps),
     )
 
@@ -92,7 +95,7 @@ def remarks(
         found.append(Finding("much_crowd", where, message, cure))
     if rule.classes and statistics.void_share > MUCH:
         message = f"{statistics.void_share:.0%} of its pixels are void"
-        cure = "the model does not learn there; label more if it should"
+        cure = "the model learns to say nothing there; label more if it should not"
         found.append(Finding("much_void", where, message, cure))
     return found
 

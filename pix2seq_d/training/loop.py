@@ -51,7 +51,12 @@ def train(config: Config, workdir: Path) -> TrainState:
       NonFiniteLoss: the loss or the gradient norm became infinite or NaN.
     """
     model_size = config.model.image_size
-    source = sources.make_source(config.data.source, train=True, size=model_size)
+    source = sources.make_source(
+        config.data.source,
+        train=True,
+        size=model_size,
+        max_missing=config.data.max_skipped,
+    )
     eval_source = sources.make_source(config.data.source, train=False, size=model_size)
     labels = source.label_space
     sources.check_labels(labels, eval_source.label_space)

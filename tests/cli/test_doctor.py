@@ -14,7 +14,8 @@ def run(argv):
 
 def test_a_set_that_is_fine(capsys, tmp_path, coco_folder):
     output = tmp_path / "deep" / "report"
-    assert run([f"--dataset={coco_folder.root}", f"--output={output}"]) == 0
+    argv = [f"--dataset={coco_folder.root}", "--splits=val"]
+    assert run([*argv, f"--output={output}"]) == 0
     out = capsys.readouterr().out
     assert f"{coco_folder.root}: the set is fine to train on: 3 images, 9 seg" in out
     assert str(output / "index.html") in out
@@ -26,7 +27,7 @@ def test_a_set_that_is_fine(capsys, tmp_path, coco_folder):
 
 def test_problems_end_in_status_1_without_another_line(capsys, coco_folder):
     (coco_folder.images / "20.png").unlink()
-    assert run([f"--dataset={coco_folder.root}"]) == 1
+    assert run([f"--dataset={coco_folder.root}", "--splits=val"]) == 1
     printed = capsys.readouterr()
     path = coco_folder.images / "20.png"
     assert f"{path}: image 20: no such file; add the file" in printed.out
@@ -36,14 +37,25 @@ def test_problems_end_in_status_1_without_another_line(capsys, coco_folder):
 
 def test_warnings_and_notes_do_not(capsys, coco_folder):
     (coco_folder.images / "other.png").write_bytes(b"")
-    assert run([f"--dataset={coco_folder.root}", "--max_instances=2"]) == 0
+    argv = [f"--dataset={coco_folder.root}", "--config=custom:tiny"]
+    argv.append("--config.data.ids.stuff=True")
+    argv.append("--config.model.max_instances=2")
+    assert run([*argv, "--splits=val"]) == 0
     out = capsys.readouterr().out
     assert "the set is fine to train on" in out and "2 remarks" in out
     assert "the 1 smallest become void" in out
 
 
+def test_one_split_is_not_enough(capsys, coco_folder):
+    assert run([f"--dataset={coco_folder.root}"]) == 1
+    out = capsys.readouterr().out
+    assert "has the split 'val' only, there is none to train on" in out
+    assert "--config.data.source.train_split=val" in out
+
+
 def test_an_old_sheet_does_not_stay(tmp_path, coco_folder):
     argv = [f"--dataset={coco_folder.root}", f"--output={tmp_path / 'report'}"]
+    argv.append("--splits=val")
     assert run(argv) == 0
     coco_folder.json_path.write_text("{")
     assert run(argv) == 1
@@ -62,7 +74,8 @@ def test_an_old_sheet_does_not_stay(tmp_path, coco_folder):
         (["--dataset={}", "--layout=tfds"], ["--builder is missing"]),
         (["--dataset={}", "--layout=davis", "--builder=a/b"], ["not davis", "leave"]),
         (["--dataset={}/absent", "--builder=a/b"], ["absent: no such folder"]),
-        (["--dataset={}", "--max_instances=1"], ["max_instances"]),
+        (["--dataset={}", "--config=nothing"], ["--config=nothing", "custom"]),
+        (["--dataset={}", "--max_instances=9"], ["max_instances", "--help"]),
         (["--dataset={}", "--limit=0"], ["limit"]),
     ],
 )

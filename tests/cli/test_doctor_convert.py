@@ -182,9 +182,9 @@ def test_every_kind_becomes_the_same_set(capsys, labels, kind):
     assert run(given) == 0
     lines = capsys.readouterr().out.splitlines()
     path = labels.output / "panoptic_train.json"
-    assert lines[0] == f"{path}: 1 images, 3 segments"
+    assert lines[0] == f"{path}: 1 image, 3 segments"
     assert lines[2] == (
-        f"{labels.output}: the set is fine to train on: 1 images, 3 segments, 2 "
+        f"{labels.output}: the set is fine to train on: 1 image, 3 segments, 2 "
         "classes (1 thing, 1 stuff); no remarks"
     )
     (example,) = CocoPanoptic.from_root(labels.output, "train")
@@ -233,7 +233,7 @@ def test_a_split_is_replaced_only_on_request(capsys, labels):
     assert line.startswith(f"{path}: exists already; pass --overwrite to replace it")
     (labels.root / "masks/a/car_2.png").unlink()
     assert run(given, "--overwrite") == 0
-    assert f"{path}: 1 images, 2 segments" in capsys.readouterr().out
+    assert f"{path}: 1 image, 2 segments" in capsys.readouterr().out
 
 
 def test_other_splits_are_checked_too(capsys, labels):

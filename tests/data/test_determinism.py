@@ -40,36 +40,61 @@ def finish(process):
     assert process.returncode == 0, errors
 
 
+def kill(processes, folder):
+    """Kills them once each has made three batches; returns the step to resume at."""
+    marks = [folder / f"memory-002-{p}.npy" for p in range(len(processes))]
+    while not all(mark.exists() for mark in marks):
+        for process in processes:
+            assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+    for process in processes:
+        process.communicate()
+    made = [
+        len(list(folder.glob(f"memory-???-{p}.npy"))) for p in range(len(processes))
+    ]
+    resumed = min(*made, STEPS - 3)  # they may have been quick
+    for path in folder.glob("*.npy"):
+        if int(path.name.split("-")[1]) >= resumed:
+            path.unlink()
+    return resumed
+
+
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory):
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "tiny"
+    write_batches.write_dataset(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def expected(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("expected")
-    write_batches.write(folder, start=0, stop=STEPS, workers=1)
+    write_batches.write(folder, dataset, start=0, stop=STEPS, workers=1)
     found = hashes(folder)
     assert len(set(found.values())) == len(found)
     return found
 
 
-def test_killed_and_resumed_with_other_numbers_of_workers(tmp_path, expected):
-    first = start(tmp_path, 0, 100_000, 8)
-    while not (tmp_path / "memory-002-0.npy").exists():
-        assert first.poll() is None, first.communicate()[1]
-        time.sleep(0.01)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    done = len(list(tmp_path.glob("memory-???-0.npy")))
-    resumed = min(done, STEPS - 3)  # it may have been quick
-    for path in tmp_path.glob("*.npy"):
-        if int(path.name.split("-")[1]) >= resumed:
-            path.unlink()
-    finish(start(tmp_path, resumed, STEPS, 2))
+def test_killed_and_resumed_with_other_numbers_of_workers(tmp_path, dataset, expected):
+    first = start(tmp_path, dataset, 0, 100_000, 8)
+    resumed = kill([first], tmp_path)
+    finish(start(tmp_path, dataset, resumed, STEPS, 2))
     assert hashes(tmp_path) == expected
 
 
-def test_two_processes_over_loopback(tmp_path, expected):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        coordinator = f"localhost:{free.getsockname()[1]}"
-    pair = [start(tmp_path, 0, STEPS, 2, rank, coordinator) for rank in (0, 1)]
-    for process in pair:
+def test_two_processes_killed_and_resumed(tmp_path, dataset, expected):
+    def pair(first, stop, workers):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            coordinator = f"localhost:{free.getsockname()[1]}"
+        return [
+            start(tmp_path, dataset, first, stop, count, rank, coordinator)
+            for rank, count in enumerate(workers)
+        ]
+
+    resumed = kill(pair(0, 100_000, workers=(1, 8)), tmp_path)
+    for process in pair(resumed, STEPS, workers=(8, 2)):
         finish(process)
     assert hashes(tmp_path, processes=2) == expected

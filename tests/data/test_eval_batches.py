@@ -7,7 +7,7 @@ import pytest
 from tiny_source import LABEL_SPACE, TinySource
 
 from pix2seq_d.data import evaluation
-from pix2seq_d.instance_ids import COCO, THINGS, number
+from pix2seq_d.instance_ids import COCO, IdRule, number
 
 SIZES = dict(image_size=(32, 32), mask_size=(16, 16), max_instances=9)
 MIXED = ((16, 24), (40, 20), (32, 32))
@@ -108,7 +108,7 @@ def test_limit_and_indices_select():
 
 
 def test_stuff_can_go_without_instance_ids():
-    for rule in (COCO, THINGS):
+    for rule in (COCO, IdRule(stuff=False)):
         (batch,) = evaluation.eval_batches(
             TinySource(6), **SIZES, batch_size=6, rule=rule
         )

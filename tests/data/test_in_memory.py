@@ -11,7 +11,7 @@ from tiny_source import LABEL_SPACE, TinySource, same_partition
 from pix2seq_d import panoptic
 from pix2seq_d.data import in_memory, order, pipeline, prefetch
 from pix2seq_d.data.augment import Augmentation
-from pix2seq_d.instance_ids import COCO, THINGS, number
+from pix2seq_d.instance_ids import COCO, IdRule, number
 from pix2seq_d.sharding import mesh as meshes
 
 PLAIN = Augmentation(flip=0.0)
@@ -131,6 +131,19 @@ def test_what_does_not_fit_is_refused_with_the_cure():
         take(TinySource(4), 1, max_bytes=1024)
 
 
+def test_the_limit_is_on_what_is_allocated_and_checked_as_soon_as_it_is_known():
+    """A tall and a wide image: 20 kB of pixels, but half a megabyte padded."""
+    source = TinySource(50, sizes=((8, 8), (100, 4), (4, 100)))
+    padded = 50 * 100 * 100 * 5
+    assert take(source, 1, max_bytes=padded)
+    source.reads.clear()
+    message = r"50 images padded to 100x100 .*, with 002\.png of 100x4 pixels; scale"
+    with pytest.raises(ValueError, match=message) as caught:
+        take(source, 1, max_bytes=padded - 1, num_workers=1)
+    assert "\n" not in str(caught.value)
+    assert len(source.reads) < 10
+
+
 def test_errors_of_the_source_are_raised_at_the_call():
     source = TinySource(8, broken=5)
     with pytest.raises(ValueError, match=r"^005\.png: truncated file"):
@@ -138,7 +151,7 @@ def test_errors_of_the_source_are_raised_at_the_call():
 
 
 def test_stuff_can_go_without_instance_ids():
-    for rule in (COCO, THINGS):
+    for rule in (COCO, IdRule(stuff=False)):
         labels = take(TinySource(8), 2, rule=rule)[0]["labels"]
         semantic, instance = labels[..., 0], labels[..., 1]
         assert (semantic == 3).any()  # grass

@@ -9,7 +9,7 @@ from tiny_source import LABEL_SPACE, TinySource, same_partition
 from pix2seq_d import panoptic
 from pix2seq_d.data import order, pipeline
 from pix2seq_d.data.augment import Augmentation
-from pix2seq_d.instance_ids import COCO, THINGS, number
+from pix2seq_d.instance_ids import COCO, IdRule, number
 
 SIZES = dict(image_size=(32, 32), mask_size=(16, 16), max_instances=9)
 MIXED = ((16, 24), (40, 20), (32, 32))
@@ -99,7 +99,7 @@ def test_errors_of_the_source_arrive_as_raised_after_the_good_batches(capfd):
 
 
 def test_stuff_can_go_without_instance_ids():
-    for rule in (COCO, THINGS):
+    for rule in (COCO, IdRule(stuff=False)):
         labels = take(TinySource(8, sizes=((32, 32),)), 2, rule=rule)[0]["labels"]
         semantic, instance = labels[..., 0], labels[..., 1]
         assert (semantic == 3).any()  # grass
@@ -123,7 +123,7 @@ def test_a_script_is_quiet_sees_no_gpu_and_may_forget_to_close():
         "b = pipeline.train_batches(TinySource(4), image_size=(16, 24),"
         " mask_size=(8, 12), max_instances=9, batch_size=2, seed=0)\n"
         "next(b)\n"
-        "print(pipeline.tf.config.get_visible_devices('GPU'))\n"
+        "print(pipeline.transforms.tf.config.get_visible_devices('GPU'))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -157,5 +157,32 @@ def test_an_image_of_another_size_than_its_labels_is_named():
     example = DecodedExample(
         1, "1.png", np.zeros((4, 5, 3), np.uint8), TinyVideos()[0].panoptic
     )
-    with pytest.raises(ValueError, match=r"1\.png: the image is \(4, 5\), its labels"):
+    message = (
+        r"^1\.png: its label map has 8x8 pixels, its image 5x4 \(width x .*; scale"
+    )
+    with pytest.raises(ValueError, match=message):
         reading.read(example, LABEL_SPACE, max_instances=9, rule=COCO)
+
+
+def test_frames_of_other_sizes_are_skipped(capsys):
+    @dataclasses.dataclass
+    class Resized(TinyVideos):
+        """Frame 3 is smaller than the others; of frame 8, the image alone."""
+
+        def __getitem__(self, index):
+            made = super().__getitem__(index)
+            image, ids = made.image[:4], made.panoptic.ids[:4]
+            if index == 3:
+                small = PanopticMap(ids, made.panoptic.segments)
+                return dataclasses.replace(made, image=image, panoptic=small)
+            return dataclasses.replace(made, image=image) if index == 8 else made
+
+    clips = Clips(Resized())  # of the frames (2, 3, 4), (3, 4, 5), (4, 5, 6), (7, 8, 9)
+    message = r"^3\.png: its label map has 8x4 pixels, its clip's 4\.png 8x8 \(width"
+    with pytest.raises(ValueError, match=message):
+        reading.read(clips[0], LABEL_SPACE, max_instances=9, rule=COCO)
+    skipping = reading.Skipping(clips, budget=2)
+    assert [skipping[k].image_id for k in range(3)] == [6, 6, 6]
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    skipping = reading.Skipping(Resized(), budget=1)
+    assert [skipping[k].image_id for k in (3, 8)] == [3, 9]

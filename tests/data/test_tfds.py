@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from refusal import decode, refused
 
-from pix2seq_d.data import label_spaces
+from pix2seq_d.data import label_spaces, tfds_source
 from pix2seq_d.data.source import Video
 from pix2seq_d.data.tfds_source import (
     TfdsPanoptic,
@@ -205,6 +205,38 @@ def test_frames_of_videos_come_in_order(data_dir):
     np.testing.assert_array_equal(labels[..., 1], expected)
 
 
+class Counted:
+    """Records that count how often one is read."""
+
+    def __init__(self, count):
+        self.count, self.reads = count, 0
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, row):
+        self.reads += 1
+        video = {"frames": [b"jpeg"] * 3, "segmentations": [b"label"] * 3}
+        name = f"{row:03d}".encode()
+        return {"video": video, "metadata": {"video_name": name}}
+
+
+def test_a_video_is_read_once_for_all_its_frames(monkeypatch):
+    """In any order, as long as the encoded videos fit."""
+    order = np.random.default_rng(0).permutation(60)
+    records = Counted(20)
+    source = TfdsVideo(records, "davis")
+    assert [source[int(i)].image_file.data for i in order] == [b"jpeg"] * 60
+    assert records.reads == 20  # all of them by the constructor
+    # 27 bytes each: ten videos fit, of the others the last eight are kept.
+    monkeypatch.setattr(tfds_source, "KEPT_BYTES", 270)
+    records = Counted(20)
+    source = TfdsVideo(records, "davis")
+    found = [source[int(i)].image_id for i in order]
+    assert found == [f"{i // 3:03d}/{i % 3:05d}" for i in order]
+    assert 30 <= records.reads < 20 + 30
+
+
 def test_what_cannot_be_opened_is_named(data_dir):
     message = r"no_such: TFDS knows no dataset of this name, .*/tfds\S+; correct"
     refused(FileNotFoundError, message, open_tfds, "no_such", "train", data_dir)
@@ -228,8 +260,8 @@ def test_what_cannot_be_opened_is_named(data_dir):
 def test_the_doctor_examines_what_is_prepared(data_dir):
     assert find_splits("tiny_coco", data_dir) == ["train"]
     for builder, classes, kinds in (
-        ("tiny_coco", True, {"class_not_in_train"}),
-        ("tiny_davis", False, {"much_void", "same_name"}),
+        ("tiny_coco", True, {"class_not_in_train", "needs_8_bits"}),
+        ("tiny_davis", False, {"much_void"}),
     ):
         examination = examine(Path(data_dir), builder=builder, num_workers=2)
         assert examination.layout == "tfds"

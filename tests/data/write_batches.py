@@ -1,24 +1,53 @@
 """One process of a training's data: writes its share of every batch to a file.
 
-python write_batches.py FOLDER START STOP WORKERS [PROCESS_INDEX COORDINATOR]
+python write_batches.py FOLDER DATASET START STOP WORKERS [PROCESS_INDEX COORDINATOR]
 """
 
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import jax
 import numpy as np
-from tiny_source import TinySource
+from PIL import Image
+from tiny_source import LABEL_SPACE, TinySource
 
 from pix2seq_d.data import in_memory, pipeline
 from pix2seq_d.data.augment import Augmentation
+from pix2seq_d.data.coco_panoptic import CocoPanoptic
+from pix2seq_d.panoptic_files import PanopticWriter
 from pix2seq_d.sharding import mesh as meshes
 
 LOADERS = ("tf", "memory")
 
 
-def write(folder, *, start, stop, workers, process_index=0, process_count=1, mesh=None):
+def write_dataset(root):
+    """A COCO panoptic dataset of seven images of three sizes: a zip of JPEG, PNGs."""
+    (root / "images").mkdir(parents=True)
+    with (
+        PanopticWriter(root, LABEL_SPACE, name="panoptic_train") as writer,
+        zipfile.ZipFile(root / "images/train.zip", "w") as packed,
+    ):
+        source = TinySource(7, sizes=((16, 24), (40, 20), (36, 32)))
+        for example in (source[index] for index in range(len(source))):
+            name = f"{example.image_id}.jpg"
+            with packed.open(name, "w") as file:
+                Image.fromarray(example.image).save(file, "JPEG", quality=95)
+            writer.write(example.panoptic, image_id=example.image_id, file_name=name)
+
+
+def write(
+    folder,
+    dataset,
+    *,
+    start,
+    stop,
+    workers,
+    process_index=0,
+    process_count=1,
+    mesh=None,
+):
     """<loader>-<step>-<process>.npy appears when it is complete."""
     options = dict(
         image_size=(16, 24),
@@ -30,10 +59,11 @@ def write(folder, *, start, stop, workers, process_index=0, process_count=1, mes
         augmentation=Augmentation((0.7, 2.0), color_jitter=1.0),
         process_index=process_index,
         process_count=process_count,
+        num_workers=workers,
     )
-    source = TinySource(7, sizes=((16, 24), (40, 20), (36, 32)))
+    source = CocoPanoptic.from_root(dataset, "train")
     made = {
-        "tf": pipeline.train_batches(source, **options, num_workers=workers),
+        "tf": pipeline.train_batches(source, **options),
         "memory": in_memory.train_batches(source, **options, mesh=mesh),
     }
     for step in range(start, stop):
@@ -51,7 +81,7 @@ def write(folder, *, start, stop, workers, process_index=0, process_count=1, mes
 
 
 if __name__ == "__main__":
-    folder, start, stop, workers, *rest = sys.argv[1:]
+    folder, dataset, start, stop, workers, *rest = sys.argv[1:]
     more = {}
     if rest:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -59,4 +89,6 @@ if __name__ == "__main__":
         more = dict(
             process_index=int(rest[0]), process_count=2, mesh=meshes.make_mesh()
         )
-    write(folder, start=int(start), stop=int(stop), workers=int(workers), **more)
+    write(
+        folder, dataset, start=int(start), stop=int(stop), workers=int(workers), **more
+    )

@@ -11,6 +11,7 @@ from pix2seq_d import instance_ids
 from pix2seq_d.config.training import SOURCES
 from pix2seq_d.data.sources import open_source
 from pix2seq_d.doctor import layouts
+from pix2seq_d.doctor.capacity import Capacity
 from pix2seq_d.doctor.examine import examine
 from pix2seq_d.panoptic import ids_to_rgb
 
@@ -159,7 +160,7 @@ def test_a_layout_is_detected_and_fine(tmp_path, build, layout, splits):
     assert [result.split.name for result in examination.splits] == splits
     assert examination.errors == []
     kinds = {f.kind for f in examination.findings}
-    assert kinds <= {"class_not_in_train", "same_name", "much_crowd"}
+    assert kinds <= {"class_not_in_train", "much_crowd"}
 
 
 @pytest.mark.parametrize("build", [cityscapes, kitti_step, davis, vipseg])
@@ -175,7 +176,9 @@ def test_segments_count_as_in_training(tmp_path, build, most):
         ).num_dropped
         for example in source
     ]
-    examination = examine(tmp_path, max_instances=most, splits=["val"], num_workers=1)
+    examination = examine(
+        tmp_path, model=Capacity(max_instances=most), splits=["val"], num_workers=1
+    )
     assert [c.map.num_dropped for c in examination.splits[0].checked] == dropped
     numbered = {"cityscapes": 4, "kitti_step": 2, "davis": 3, "vipseg": 3}[layout]
     assert dropped[0] == max(0, numbered - (most - 1))

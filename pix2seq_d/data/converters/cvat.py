@@ -10,11 +10,12 @@ from pix2seq_d.data.converters.category_map import check_size, read_numbers
 from pix2seq_d.data.converters.class_names import ClassNames
 from pix2seq_d.data.converters.output import Report, SplitWriter, upright
 from pix2seq_d.data.converters.png_pairs import IMAGE_SUFFIXES, to_panoptic
-from pix2seq_d.files import Files, Folder, ZipFiles
+from pix2seq_d.files import Files, Folder
 from pix2seq_d.image_files import File, open_image
 from pix2seq_d.labels import VOID
 from pix2seq_d.panoptic import rgb_to_ids
 from pix2seq_d.panoptic_index import list_some
+from pix2seq_d.zip_files import ZipFiles
 
 # Pascal VOC's names of pixels that are no class.
 VOID_LABELS = ("background", "ignored")

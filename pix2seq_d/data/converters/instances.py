@@ -148,12 +148,13 @@ def _read(path: Path, categories: Path | str | None) -> _Dataset:
                 f"{where}: category_id {annotation.category_id} is not in categories; "
                 "add the category or correct the annotation"
             )
-        if entry.get("image_id") not in images:
+        image_id = entry.get("image_id")
+        if type(image_id) not in (int, str) or image_id not in images:
             raise ValueError(
-                f"{where}: image_id {entry.get('image_id')!r} is not in images; add "
-                "the image or remove the annotation"
+                f"{where}: image_id {image_id!r} is not in images; add the image or "
+                "remove the annotation"
             )
-        images[entry["image_id"]].annotations.append(annotation)
+        images[image_id].annotations.append(annotation)
     return _Dataset(str(path), label_space, list(images.values()))
 
 

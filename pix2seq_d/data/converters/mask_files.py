@@ -8,7 +8,7 @@ from pix2seq_d.data.converters.category_map import read_numbers, size_of
 from pix2seq_d.data.converters.class_names import ClassNames
 from pix2seq_d.data.converters.output import Report, SplitWriter
 from pix2seq_d.data.converters.painting import Layer, check_order, paint
-from pix2seq_d.data.converters.png_pairs import by_stem
+from pix2seq_d.data.converters.png_pairs import images_by_stem
 from pix2seq_d.files import Folder
 from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_index import list_some
@@ -48,7 +48,7 @@ def convert(
         none of the categories'.
     """
     check_order(order)
-    images = by_stem(images_dir)
+    images = images_by_stem(images_dir)
     root = Folder(masks_dir)
     masks = {
         folder: _sorted(n for n in root.names(folder) if n.lower().endswith(".png"))

@@ -7,16 +7,15 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from pix2seq_d.image_files import File, open_image, read_rgb
+from pix2seq_d.data.converters.replaced import ReplacedSplit
+from pix2seq_d.image_files import File, open_image, orientation, to_rgb
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.panoptic_files import PanopticWriter
 from pix2seq_d.panoptic_index import ImageId
 from pix2seq_d.progress import Progress
-
-_EXIF_ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Report:
     dropped: Mapping[str, int]
 
     def __str__(self) -> str:
-        text = f"{self.json_path}: {self.images} images, {self.segments} segments"
+        counted = _count(self.images, "image"), _count(self.segments, "segment")
+        text = f"{self.json_path}: {', '.join(counted)}"
         if self.dropped:
             text += f"\nleft out: {_listed(self.dropped)}"
         return text
@@ -46,7 +46,8 @@ class SplitWriter:
     """Writes `images/<split>/`, `panoptic_<split>/` and, last, the JSON.
 
     A context manager; it shows progress on standard error. After an error there is
-    no JSON, so that nothing half-written looks complete.
+    no JSON, so that nothing half-written looks complete. Of a split that is replaced,
+    the files that its JSON names are removed at the end.
 
     Args:
       output: root of the COCO panoptic folder; other splits in it stay.
@@ -82,9 +83,11 @@ class SplitWriter:
                 f"{json_path}: exists already; give another output or split, or "
                 "overwrite it"
             )
+        self._replaced = ReplacedSplit(json_path, self._images, root / name)
         self._writer = PanopticWriter(root, label_space, name=name)
         self._progress = Progress("convert", total, unit="image")
         self._taken: set[str] = set()
+        self._pngs: set[str] = set()
         self._done = self._segments = 0
         self._dropped: Counter[str] = Counter()
 
@@ -115,9 +118,10 @@ class SplitWriter:
             name = name.with_suffix(".png")
         name = self._free_name(name)
         try:
-            self._writer.write(panoptic, image_id=image_id, file_name=str(name))
+            png = self._writer.write(panoptic, image_id=image_id, file_name=str(name))
         except ValueError as error:
             raise ValueError(f"{file_name}: {error}") from error
+        self._pngs.add(png.name.lower())
         path = self._images / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(image, File):
@@ -165,6 +169,7 @@ class SplitWriter:
                 "images"
             )
         self._writer.close()
+        self._replaced.remove(self._taken, self._pngs)
 
     def _advance(self) -> None:
         self._done += 1
@@ -189,9 +194,9 @@ def upright(file: File) -> File | np.ndarray:
       ValueError: the file is damaged or no image.
     """
     image = open_image(file)
-    if image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
+    if orientation(image) == 1:
         return file
-    return read_rgb(file, upright=True)
+    return to_rgb(ImageOps.exif_transpose(image), file.where)
 
 
 def _check_apart(source: Path, root: Path, written: Sequence[Path]) -> None:
@@ -204,6 +209,10 @@ def _check_apart(source: Path, root: Path, written: Sequence[Path]) -> None:
             f"{root}: the output would be written into the input {source}; give "
             "another output"
         )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

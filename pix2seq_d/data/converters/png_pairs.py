@@ -58,7 +58,7 @@ def convert(
     maps = list_files(semantic_dir, (".png",))
     if not maps:
         raise ValueError(f"{semantic_dir}: holds no PNG; give the semantic maps")
-    images = by_stem(images_dir)
+    images = images_by_stem(images_dir)
     lacking = [name for name in maps if _stem(name) not in images]
     if lacking:
         raise FileNotFoundError(
@@ -153,7 +153,7 @@ def list_files(folder: Path | str, suffixes: Sequence[str]) -> list[str]:
     )
 
 
-def by_stem(folder: Path | str) -> dict[str, str]:
+def images_by_stem(folder: Path | str) -> dict[str, str]:
     """Images in a folder, name without suffix -> name.
 
     Raises:

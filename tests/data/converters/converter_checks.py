@@ -64,3 +64,11 @@ def save_json(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return path
+
+
+def turned_jpeg(path):
+    """A JPEG stored as 6 x 8 pixels, that EXIF shows as 8 x 6."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(path, exif=exif)

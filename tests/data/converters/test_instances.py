@@ -280,6 +280,8 @@ def test_the_output_is_guarded(folder):
         ({"category_id": 3}, r"annotations\[1\]: category_id 3 is not in categories"),
         ({"category_id": "car"}, r"category_id is 'car'; make it an integer"),
         ({"image_id": 3}, r"annotations\[1\]: image_id 3 is not in images; add"),
+        ({"image_id": [7]}, r"annotations\[1\]: image_id \[7\] is not in images; add"),
+        ({"image_id": 7.0}, r"annotations\[1\]: image_id 7\.0 is not in images; add"),
         ({"segmentation": []}, "has no segmentation; panoptic labels"),
         ({"segmentation": [], "bbox": [1, 1, 2, 2]}, "has only a bbox; panoptic"),
         ({"segmentation": "x"}, "segmentation is a str; give polygons"),
