@@ -1,16 +1,19 @@
 """What all commands share: flags, config files by name, errors in one line."""
 
 import difflib
+import io
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import config_flags
 
-from pix2seq_d import config as config_lib
+if TYPE_CHECKING:
+    from pix2seq_d import config as config_lib
 
 TRACEBACK_VARIABLE = "PIX2SEQ_D_TRACEBACK"
 
@@ -37,11 +40,20 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
       The exit status.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A class named in Greek is no reason to fail where the locale is C.
+        sys.stdout.reconfigure(errors="replace")
     try:
-        return main(_joined(argv)) or 0
+        status = main(_joined(argv)) or 0
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # `| head` has read enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # what a shell says of a tool that SIGPIPE ended
     except (ValueError, OSError, RuntimeError, flags.Error) as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
@@ -106,8 +118,8 @@ def parse(
 
 
 def override(
-    config: config_lib.Config, overrides: Sequence[str], *, allowed: Sequence[str]
-) -> config_lib.Config:
+    config: "config_lib.Config", overrides: Sequence[str], *, allowed: Sequence[str]
+) -> "config_lib.Config":
     """Applies `--config.field=value` arguments to a checkpoint's config.
 
     Args:
@@ -117,6 +129,8 @@ def override(
     Raises:
       UsageError: an unknown field, one that may not be changed, a wrong value.
     """
+    from pix2seq_d import config as config_lib  # with JAX, which few commands need
+
     overrides = resolve_config(overrides)
     for argument in overrides:
         field = argument.lstrip("-").partition("=")[0].removeprefix("config.")
@@ -152,6 +166,8 @@ def resolve_config(argv: Sequence[str]) -> list[str]:
     Raises:
       UsageError: no such config, or an override of a field that does not exist.
     """
+    from pix2seq_d import config as config_lib
+
     fields = config_lib.flatten(config_lib.Config())
     resolved = []
     for argument in argv:
@@ -221,6 +237,8 @@ def _help(values: flags.FlagValues, sections: Mapping[str, Sequence[str]]) -> st
 def _flag_help(flag: flags.Flag) -> str:
     default = flag.default
     has_default = default is not False and default not in (None, "", [])
+    if isinstance(default, list):
+        default = ",".join(map(str, default))
     shown = f" (default {default})" if has_default else ""
     return textwrap.fill(
         f"  --{flag.name}: {flag.help}{shown}",

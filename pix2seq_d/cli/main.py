@@ -11,6 +11,7 @@ COMMANDS = {
     "evaluate": "score a checkpoint: PQ, SQ, RQ",
     "predict": "masks for images",
     "convert": "other weights, or those of another stage, into a checkpoint",
+    "metrics": "PQ, STQ, VPQ, J&F or mIoU of files; no model needed",
     "doctor": "what is wrong with a dataset, and where; converts labels",
     "summary": "shapes, parameters and FLOPs of a model",
 }

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from pix2seq_d.evaluation import text_table
+from pix2seq_d.evaluation.counts import GROUPS
 from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.labels import LabelSpace
-
-GROUPS = (("All", "all"), ("Things", "things"), ("Stuff", "stuff"))
 
 
 def markdown(report: Report, label_space: LabelSpace) -> str:
@@ -15,26 +16,16 @@ def markdown(report: Report, label_space: LabelSpace) -> str:
     """
     head = ("", "PQ", "SQ", "RQ", "oracle PQ", "TP", "FP", "FN")
     rows = []
-    for group, name in GROUPS:
+    for group in GROUPS:
         values, oracle = report.pq[group], report.oracle[group]
-        title = f"**{name}** ({values['n']})"
+        title = f"**{group.lower()}** ({values['n']})"
         rows.append((title, *_values(values, oracle), "", "", ""))
     for category in label_space.categories:
         values = report.pq["per_class"][category.id]
         oracle = report.oracle["per_class"][category.id]
         counts = tuple(str(values[k]) for k in ("tp", "fp", "fn"))
         rows.append((category.name, *_values(values, oracle), *counts))
-    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
-
-    def line(cells: tuple[str, ...]) -> str:
-        first = cells[0].ljust(widths[0])
-        rest = (c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))
-        return "| " + " | ".join((first, *rest)) + " |"
-
-    rule = "|" + "|".join(
-        ["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])]
-    )
-    return "\n".join([line(head), rule + "|", *map(line, rows)])
+    return text_table.markdown(head, rows)
 
 
 def to_json(report: Report, label_space: LabelSpace) -> dict[str, Any]:
@@ -48,7 +39,7 @@ def to_json(report: Report, label_space: LabelSpace) -> dict[str, Any]:
         }
 
     def groups(result: dict[str, dict[Any, Any]]) -> dict[str, Any]:
-        return {group: result[group] for group, _ in GROUPS}
+        return {group: result[group] for group in GROUPS}
 
     return {
         "num_images": report.num_images,
@@ -60,10 +51,6 @@ def to_json(report: Report, label_space: LabelSpace) -> dict[str, Any]:
 
 def _values(values: dict[str, Any], oracle: dict[str, Any]) -> tuple[str, ...]:
     if not values["n"]:
-        return ("-", "-", "-", _percent(oracle["pq"]) if oracle["n"] else "-")
+        return ("-", "-", "-", percent(oracle["pq"]) if oracle["n"] else "-")
     shown = (values["pq"], values["sq"], values["rq"], oracle["pq"])
-    return tuple(_percent(v) for v in shown)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return tuple(percent(v) for v in shown)

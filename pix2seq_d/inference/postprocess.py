@@ -4,7 +4,7 @@ import numpy as np
 
 from pix2seq_d.instance_ids import COCO, IdRule
 from pix2seq_d.labels import VOID, LabelSpace
-from pix2seq_d.panoptic import PanopticMap, from_channels
+from pix2seq_d.panoptic import PanopticMap, from_channels, pair_runs
 
 
 def majority_vote(labels: np.ndarray, *, num_classes: int, min_area: int) -> np.ndarray:
@@ -22,15 +22,20 @@ def majority_vote(labels: np.ndarray, *, num_classes: int, min_area: int) -> np.
       [H, W, 2] int32.
     Source: spec 6.1, step 4.
     """
-    semantic, instance = labels[..., 0], labels[..., 1].astype(np.int64)
+    pairs, lengths = pair_runs(labels)
+    semantic, instance = pairs[:, 0], pairs[:, 1]
     num_ids = int(instance.max(initial=0)) + 1
+    # Sums in float64, exact to 2**53.
     votes = np.bincount(
-        (instance * num_classes + semantic).ravel(), minlength=num_ids * num_classes
+        instance * num_classes + semantic,
+        weights=lengths,
+        minlength=num_ids * num_classes,
     ).reshape(num_ids, num_classes)
     winner = votes.argmax(axis=1)
     winner[votes.sum(axis=1) < min_area] = VOID
     voted = winner[instance]
-    return np.stack([voted, np.where(voted == VOID, 0, instance)], -1).astype(np.int32)
+    pairs = np.stack([voted, np.where(voted == VOID, 0, instance)], -1)
+    return _repeat(pairs, lengths, labels.shape)
 
 
 def merge_stuff(labels: np.ndarray, *, is_thing: np.ndarray) -> np.ndarray:
@@ -45,14 +50,13 @@ def merge_stuff(labels: np.ndarray, *, is_thing: np.ndarray) -> np.ndarray:
       [H, W, 2] int32.
     Source: spec 6.1, last paragraph (standard practice).
     """
-    semantic, instance = labels[..., 0], labels[..., 1]
+    pairs, lengths = pair_runs(labels)
+    semantic, instance = pairs[:, 0], pairs[:, 1]
     stuff = ~is_thing[semantic] & (instance > 0)
-    merged = instance.copy()
-    if stuff.any():
-        lowest = np.full(len(is_thing), np.iinfo(np.int32).max)
-        np.minimum.at(lowest, semantic[stuff], instance[stuff])
-        merged[stuff] = lowest[semantic[stuff]]
-    return np.stack([semantic, merged], -1).astype(np.int32)
+    lowest = np.full(len(is_thing), np.iinfo(np.int64).max)
+    np.minimum.at(lowest, semantic[stuff], instance[stuff])
+    instance[stuff] = lowest[semantic[stuff]]
+    return _repeat(pairs, lengths, labels.shape)
 
 
 def number_stuff(
@@ -129,3 +133,11 @@ def _all_numbered(
     return number_stuff(
         labels, is_thing=label_space.is_thing, max_instances=highest + 1
     )
+
+
+def _repeat(
+    pairs: np.ndarray, lengths: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The map, int32 [*shape], of runs: the inverse of `pair_runs`."""
+    words = np.ascontiguousarray(pairs, np.int32).view(np.int64)[:, 0]
+    return np.repeat(words, lengths).view(np.int32).reshape(shape)

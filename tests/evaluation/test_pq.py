@@ -4,26 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from panoptic_maps import CATEGORIES, DOOR, SKY, TREE, random_pair, strip
 
 from pix2seq_d.evaluation import pq
+from pix2seq_d.evaluation.categories import Categories
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
 from pix2seq_d.panoptic_files import read_map
 from pix2seq_d.panoptic_index import read_index
-
-SKY, DOOR, TREE = 7, 3, 9
-CATEGORIES = [
-    {"id": SKY, "name": "sky", "isthing": 0},
-    {"id": DOOR, "name": "door", "isthing": 1},
-    {"id": TREE, "name": "tree", "isthing": 1},
-]
-
-
-def strip(*runs, crowd=()):
-    """A map of one row: runs of (pixels, id, category); ids in `crowd` are crowd."""
-    ids = np.concatenate([np.full(n, i, np.int32) for n, i, _ in runs])[None]
-    segments = {i: Segment(i, c, i in crowd) for _, i, c in runs if i}
-    return PanopticMap(ids, tuple(segments.values()))
 
 
 def counts(truth, prediction):
@@ -35,21 +23,6 @@ def counts(truth, prediction):
         for category, row in quality.result()["per_class"].items()
         if row["n"]
     }
-
-
-def random_map(seed, shape=(24, 32)):
-    rng = np.random.default_rng(seed)
-    ids = np.kron(rng.integers(0, 9, (shape[0] // 4, shape[1] // 4)), np.ones((4, 4)))
-    return PanopticMap(
-        ids.astype(np.int32),
-        tuple(
-            Segment(
-                int(i), int(rng.choice([SKY, DOOR, TREE])), bool(rng.random() < 0.2)
-            )
-            for i in np.unique(ids)
-            if i
-        ),
-    )
 
 
 @pytest.mark.parametrize("name", ["coco", "facade"])
@@ -186,52 +159,106 @@ def test_truth_segment_without_pixels_is_missed_and_crowd_is_not():
     assert found == {SKY: (1, 0, 0, 1.0), DOOR: (0, 0, 1, 0.0)}
 
 
-def half_right(truth, seed):
-    """The truth with its upper third replaced by other segments."""
-    other, ids = random_map(seed), truth.ids.copy()
-    ids[:8] = np.where(other.ids[:8] > 0, other.ids[:8] + 100, 0)
-    segments = truth.segments + tuple(
-        Segment(s.id + 100, s.category_id) for s in other.segments
-    )
-    present = set(np.unique(ids).tolist())
-    return PanopticMap(ids, tuple(s for s in segments if s.id in present))
+def loop_counts(truth, found):
+    """The definition on sets of pixels: category -> [tp, fp, fn, sum of IoU]."""
+    result = {SKY: [0, 0, 0, 0.0], DOOR: [0, 0, 0, 0.0], TREE: [0, 0, 0, 0.0]}
+
+    def pixels(panoptic, number):
+        return set(np.flatnonzero(panoptic.ids == number).tolist())
+
+    void, crowd, matched = pixels(truth, 0), {}, set()
+    for g in truth.segments:
+        if g.is_crowd:
+            crowd[g.category_id] = pixels(truth, g.id)
+            continue
+        row, mine, hit = result[g.category_id], pixels(truth, g.id), False
+        for p in found.segments:
+            other = pixels(found, p.id) - void
+            if p.category_id == g.category_id and mine | other:
+                iou = len(mine & other) / len(mine | other)
+                if iou > 0.5:
+                    hit = True
+                    matched.add(p.id)
+                    row[0] += 1
+                    row[3] += iou
+        row[2] += not hit
+    for p in found.segments:
+        other = pixels(found, p.id)
+        excuse = void | crowd.get(p.category_id, set())
+        if p.id not in matched and 2 * len(other & excuse) <= len(other):
+            result[p.category_id][1] += 1
+    return {c: pytest.approx(tuple(row), abs=1e-12) for c, row in result.items()}
 
 
-def test_invariant_to_ids_and_order_of_predictions():
+def test_a_loop_over_segments_gives_the_same_on_random_maps():
+    total = np.zeros(3, int)
+    for seed in range(60):
+        truth, found = random_pair(seed)
+        quality = pq.PanopticQuality(CATEGORIES)
+        quality.update(truth, found)
+        expected = loop_counts(truth, found)
+        for category, row in quality.result()["per_class"].items():
+            values = tuple(row[key] for key in ("tp", "fp", "fn", "iou_sum"))
+            assert values == expected[category], (seed, category)
+            total += values[:3]
+    assert (total > 100).all()
+
+
+def test_invariant_to_ids_and_order_of_segments():
     rng = np.random.default_rng(5)
-    matches = 0
-    for seed in range(5):
-        truth = random_map(seed)
-        found = half_right(truth, seed + 50)
-        table = rng.permutation(np.arange(1, 110) * 150_000)
-        table[0] = 0
-        relabelled = PanopticMap(
-            table[found.ids].astype(np.int32),
-            tuple(Segment(int(table[s.id]), s.category_id) for s in found.segments),
-        )
-        backwards = PanopticMap(relabelled.ids, relabelled.segments[::-1])
-        expected = counts(truth, found)
-        matches += sum(tp for tp, _, _, _ in expected.values())
-        for other in (relabelled, backwards):
-            for category, row in counts(truth, other).items():
-                assert row == pytest.approx(expected[category], abs=1e-12)
-    assert matches > 5
+    for seed in range(8):
+        truth, found = random_pair(seed)
+        renamed = []
+        for panoptic in (truth, found):
+            old = np.array([0, *(s.id for s in panoptic.segments)])
+            new = np.concatenate([[0], rng.permutation(len(old) - 1) * 300_000 + 255])
+            table = dict(zip(old.tolist(), new.tolist(), strict=True))
+            ids = np.vectorize(table.get)(panoptic.ids).astype(np.int32)
+            segments = [
+                Segment(table[s.id], s.category_id, s.is_crowd)
+                for s in panoptic.segments
+            ]
+            renamed.append(PanopticMap(ids, tuple(segments)))
+        # The order of the truth's segments decides which crowd excuses.
+        renamed[1] = PanopticMap(renamed[1].ids, renamed[1].segments[::-1])
+        results = []
+        for pair in ((truth, found), renamed):
+            quality = pq.PanopticQuality(CATEGORIES)
+            quality.update(*pair)
+            results.append(quality.to_json())
+        assert results[0] == results[1]
 
 
-def test_merge_equals_one_pass():
+def test_merge_is_the_union_in_any_order_and_any_shards():
+    pairs = [random_pair(seed) for seed in range(30)]
     whole = pq.PanopticQuality(CATEGORIES)
-    parts = [pq.PanopticQuality(CATEGORIES) for _ in range(3)]
-    for seed in range(6):
-        truth = random_map(seed)
-        found = half_right(truth, seed + 50)
-        whole.update(truth, found)
-        parts[seed % 3].update(truth, found)
-    parts[2].merge(parts[0])
-    parts[2].merge(parts[1])
+    for pair in pairs:
+        whole.update(*pair)
+    for shards in (1, 2, 7, 30):
+        parts = [pq.PanopticQuality(CATEGORIES) for _ in range(shards)]
+        for k, pair in reversed(list(enumerate(pairs))):
+            parts[k % shards].update(*pair)
+        merged = pq.PanopticQuality(CATEGORIES)
+        for part in parts:
+            # As shards come from other processes.
+            text = json.dumps(part.to_json())
+            merged.merge(pq.PanopticQuality.from_json(json.loads(text)))
+        assert merged.to_json() == whole.to_json()
+        assert merged.result() == whole.result()
     assert 0.1 < whole.result()["All"]["pq"] < 0.9
-    for key, value in whole.result().items():
-        for name, number in value.items():
-            assert parts[2].result()[key][name] == pytest.approx(number, abs=1e-12)
+
+
+def test_a_sum_of_very_many_matches_is_exact():
+    truth = strip((3, 1, DOOR), (3, 2, SKY))
+    found = strip((2, 1, DOOR), (1, 0, None), (3, 2, SKY))
+    quality = pq.PanopticQuality(CATEGORIES)
+    image = quality.update(truth, found)
+    for _ in range(32):
+        quality.add(quality.counts)
+    row = quality.result()["per_class"][DOOR]
+    assert row["tp"] == 2**32
+    assert row["iou_sum"] == 2**32 * (2 / 3)
+    assert image.iou_sum[1] == 2 / 3
 
 
 def test_label_space_and_json_entries_are_the_same():
@@ -251,6 +278,22 @@ def test_bad_categories_are_refused():
         pq.PanopticQuality([CATEGORIES[0], {"id": 1}])
     with pytest.raises(ValueError, match="category id 7 is given twice"):
         pq.PanopticQuality(CATEGORIES[:1] * 2)
+    with pytest.raises(ValueError, match=r"categories\[0\] has isthing nan"):
+        pq.PanopticQuality([{"id": 1, "isthing": float("nan")}])
+    for number in (True, 1.0, -1, float("nan"), "1"):
+        with pytest.raises(ValueError, match=r"categories\[0\] has id"):
+            pq.PanopticQuality([{"id": number, "isthing": 1}])
+    with pytest.raises(ValueError, match="categories is empty"):
+        pq.PanopticQuality([])
+
+
+def test_categories_keep_names_and_compare_without_them():
+    categories = Categories.of(CATEGORIES)
+    assert categories.names == ("sky", "door", "tree")
+    unnamed = Categories.of([{"id": 7, "isthing": 0}])
+    assert unnamed.names == ("category 7",)
+    assert Categories.of(CATEGORIES[:1]) == unnamed
+    assert Categories.of(categories.to_json()) == categories
 
 
 @pytest.mark.parametrize(
@@ -276,68 +319,3 @@ def test_bad_predictions_are_refused_and_change_nothing(found, message):
     with pytest.raises(ValueError, match=message):
         quality.update(strip((4, 1, DOOR)), found)
     assert quality.result()["All"]["n"] == 0
-
-
-def predict_truth(folder):
-    """A prediction equal to the truth, its crowd as an ordinary segment."""
-    path = folder.root / "found.json"
-    (folder.root / "found").mkdir()
-    for png in folder.pngs.iterdir():
-        (folder.root / "found" / png.name).write_bytes(png.read_bytes())
-    content = {"annotations": folder.content["annotations"]}
-    path.write_text(json.dumps(content))
-    return path, json.loads(json.dumps(content))
-
-
-def test_evaluate_of_the_truth_is_one_and_skips_other_images(coco_folder):
-    path, content = predict_truth(coco_folder)
-    content["annotations"].append(
-        {"image_id": 99, "file_name": "none.png", "segments_info": []}
-    )
-    path.write_text(json.dumps(content))
-    result = pq.evaluate(coco_folder.json_path, str(path))
-    assert result["All"] == {"pq": 1.0, "sq": 1.0, "rq": 1.0, "n": 2}
-    assert result["per_class"][3]["tp"] == 3
-
-
-def test_evaluate_names_what_is_missing(coco_folder):
-    path, content = predict_truth(coco_folder)
-    with pytest.raises(FileNotFoundError, match=r"none\.json: no such file"):
-        pq.evaluate(coco_folder.json_path, coco_folder.root / "none.json")
-    (coco_folder.root / "found" / "20.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"found: lacks 20\.png"):
-        pq.evaluate(coco_folder.json_path, path)
-    path.write_text(json.dumps({"annotations": content["annotations"][:2]}))
-    with pytest.raises(ValueError, match=r"found\.json: no annotation for image_id 20"):
-        pq.evaluate(coco_folder.json_path, path)
-    with pytest.raises(ValueError, match=r"found\.json has no field 'categories'"):
-        pq.evaluate(path, path)
-
-
-def test_evaluate_names_bad_categories_of_the_truth(coco_folder):
-    path, _ = predict_truth(coco_folder)
-    categories = coco_folder.content["categories"]
-    for changed, message in (
-        (categories[:1], r"panoptic_val\.json: segment 5 of 30\.png has category_id 3"),
-        (categories * 2, r"panoptic_val\.json: category id 7 is given twice"),
-        ([{"id": 7}], r"panoptic_val\.json: categories\[0\] has no field 'isthing'"),
-    ):
-        coco_folder.content["categories"] = changed
-        coco_folder.save_json()
-        with pytest.raises(ValueError, match=message):
-            pq.evaluate(coco_folder.json_path, path)
-
-
-def test_evaluate_names_the_file_of_bad_pixels(coco_folder):
-    path, content = predict_truth(coco_folder)
-    coco_folder.pngs = coco_folder.root / "found"
-    coco_folder.save_ids("10.png", coco_folder.ids[:, :5])
-    with pytest.raises(ValueError, match=r"10\.png: the prediction has 5x6 pixels"):
-        pq.evaluate(coco_folder.json_path, path)
-    coco_folder.save_ids("10.png", coco_folder.ids + 1)
-    with pytest.raises(ValueError, match=r"10\.png: ids 1, 6, 1001 and 1 more are not"):
-        pq.evaluate(coco_folder.json_path, path)
-    content["annotations"][0]["segments_info"][0]["category_id"] = 4
-    path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"30\.png: segment 1000 .* category_id 4"):
-        pq.evaluate(coco_folder.json_path, path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pix2seq_d.inference import postprocess
-from pix2seq_d.instance_ids import DAVIS, THINGS
+from pix2seq_d.instance_ids import DAVIS, IdRule
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import Segment
 
@@ -60,6 +60,29 @@ def test_the_area_is_of_the_instance_not_of_its_class():
     # Three pixels, two of them of the winning class.
     made = vote([[3, 3, 1]], [[1, 1, 1]], min_area=3)
     np.testing.assert_array_equal(made[..., 0], [[3, 3, 3]])
+
+
+@pytest.mark.parametrize("min_area", [0, 2, 9, 30])
+def test_the_vote_and_the_merging_follow_the_spec(min_area):
+    rng = np.random.default_rng(min_area)
+    labels = labels_of(rng.integers(0, 4, (9, 11)), rng.integers(0, 7, (9, 11)))
+    labels[:4, :, 1] = 5
+    voted = labels.copy()
+    for i in range(7):
+        own = labels[..., 1] == i
+        votes = [(labels[own][:, 0] == c).sum() for c in range(4)]
+        winner = votes.index(max(votes)) if own.sum() >= min_area else 0
+        voted[own] = (winner, i if winner else 0)
+    made = postprocess.majority_vote(labels, num_classes=4, min_area=min_area)
+    np.testing.assert_array_equal(made, voted)
+    merged = voted.copy()
+    for c in (1, 2):
+        own = (voted[..., 0] == c) & (voted[..., 1] > 0)
+        if own.any():
+            merged[own, 1] = voted[own][:, 1].min()
+    made = postprocess.merge_stuff(made, is_thing=SPACE.is_thing)
+    assert made.dtype == np.int32
+    np.testing.assert_array_equal(made, merged)
 
 
 def test_all_segments_of_a_stuff_class_become_one():
@@ -121,7 +144,7 @@ def test_small_segments_go_before_stuff_is_merged():
 def test_a_model_without_stuff_ids_keeps_its_stuff():
     semantic = [[1, 1, 2, 3, 3, 3, 0]]
     instance = [[0, 0, 0, 1, 2, 0, 0]]
-    ids, segments = to_panoptic(semantic, instance, rule=THINGS)
+    ids, segments = to_panoptic(semantic, instance, rule=IdRule(stuff=False))
     by_id = {s.id: s.category_id for s in segments}
     assert [by_id.get(i, 0) for i in ids[0]] == [70, 70, 20, 30, 30, 0, 0]
     assert len(segments) == 4

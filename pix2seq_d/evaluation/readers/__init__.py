@@ -1,0 +1,1 @@
+"""Truth and prediction of the official layouts, pair by pair, read when asked for."""
