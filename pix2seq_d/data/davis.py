@@ -152,20 +152,30 @@ def _find_folders(root: Path) -> tuple[Path, Path]:
     )
 
 
+def sequences_of(path: Path | str) -> list[str]:
+    """The names in a list of sequences such as `ImageSets/2017/val.txt`.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: it names none, or holds more than one name on a line.
+    """
+    text = File.read(path).data.decode("utf-8-sig", errors="replace")
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    if not names:
+        raise ValueError(f"{path}: names no sequence; write one name on each line")
+    if bad := [name for name in names if "/" in name or " " in name]:
+        raise ValueError(
+            f"{path}: {list_some(bad)} are not names of sequences; take the file of "
+            "DAVIS 2017, which has one name on each line"
+        )
+    return names
+
+
 def _read_split(root: Path, split: str) -> list[str] | None:
     folder = root / "ImageSets" / "2017"
     path = folder / f"{split}.txt"
     if path.is_file():
-        text = File.read(path).data.decode("utf-8-sig", errors="replace")
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-        if not names:
-            raise ValueError(f"{path}: names no video; write one name on each line")
-        if bad := [name for name in names if "/" in name or " " in name]:
-            raise ValueError(
-                f"{path}: {list_some(bad)} are not names of videos; take the file of "
-                "DAVIS 2017, which has one name on each line"
-            )
-        return names
+        return sequences_of(path)
     if split == _ALL:
         return None
     raise no_split(

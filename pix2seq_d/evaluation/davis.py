@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pix2seq_d.data.davis import sequences_of
 from pix2seq_d.evaluation.davis_sequence import (
     SequenceScore,
     mean_measures,
@@ -19,7 +20,6 @@ from pix2seq_d.evaluation.davis_sequence import (
 from pix2seq_d.evaluation.readers import davis_frames
 from pix2seq_d.evaluation.readers.sequences import check_present
 from pix2seq_d.files import Folder
-from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_index import list_some
 
 __all__ = ["JAndF", "SequenceScore", "check", "evaluate", "score", "sequences_of"]
@@ -212,22 +212,3 @@ def score(
         gt_dir, pred_dir, name, allow_missing=allow_missing
     )
     return score_frames(name, frames)
-
-
-def sequences_of(path: Path | str) -> list[str]:
-    """The names in a list of sequences such as `ImageSets/2017/val.txt`.
-
-    Raises:
-      FileNotFoundError: no such file.
-      ValueError: it names none, or holds more than one name on a line.
-    """
-    text = File.read(path).data.decode("utf-8-sig", errors="replace")
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if not names:
-        raise ValueError(f"{path}: names no sequence; write one name on each line")
-    if bad := [name for name in names if "/" in name or " " in name]:
-        raise ValueError(
-            f"{path}: {list_some(bad)} are not names of sequences; take the file of "
-            "DAVIS 2017, which has one name on each line"
-        )
-    return names

@@ -156,10 +156,10 @@ def test_missing_root_split_and_folders_are_named(root, tmp_path):
     message = r"no ImageSets/2017/test\.txt; splits found: all, train, val; name one"
     refused(FileNotFoundError, message, load, root, "test")
     (root / "ImageSets/2017/train.txt").write_text("\n")
-    refused(ValueError, r"train\.txt: names no video; write", load, root, "train")
+    refused(ValueError, r"train\.txt: names no sequence; write", load, root, "train")
     line = "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png"
     (root / "ImageSets/2017/train.txt").write_text(line)
-    refused(ValueError, r"train\.txt: .* not names of videos", load, root, "train")
+    refused(ValueError, r"train\.txt: .* not names of sequences", load, root, "train")
     (root / "JPEGImages").rename(root / "images")
     message = r"no folders JPEGImages/480p/ and Annotations_unsupervised/480p/; put"
     refused(FileNotFoundError, message, load, root, "val")
