@@ -99,7 +99,7 @@ def labels_of(config: Config, path: str | None) -> LabelSpace | None:
     if path:
         return read_label_space(path)
     source = config.data.source
-    if source.root or source.name == "shapes":
+    if source.root or source.name in ("shapes", "shapes_video"):
         size = config.model.image_size
         return sources.make_source(source, train=False, size=size).label_space
     return None

@@ -11,7 +11,7 @@ from pix2seq_d.instance_ids import COCO, IdRule
 INF = float("inf")
 SOURCES = (
     *("shapes", "coco_panoptic", "cityscapes", "kitti_step", "davis", "vipseg"),
-    *("tfds", "arrays"),
+    *("tfds", "arrays", "shapes_video"),
 )
 LOADERS = ("memory", "tf")
 DTYPES = ("float32", "bfloat16")
@@ -146,8 +146,9 @@ class SourceConfig:
     builder: str = ""  # tfds only: name of the builder, e.g. coco/2017_panoptic
     train_split: str = "train"
     eval_split: str = "val"
-    train_images: int = 8192  # shapes only: scenes in the training split
-    eval_images: int = 256  # shapes only: scenes in the validation split
+    # shapes, shapes_video only: scenes, or frames of whole videos, in the splits.
+    train_images: int = 8192
+    eval_images: int = 256
 
 
 @dataclasses.dataclass(frozen=True)

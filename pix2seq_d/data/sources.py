@@ -25,7 +25,7 @@ def make_source(
     Args:
       config: `data.source`.
       train: which split.
-      size: (H, W) at which `shapes` draws its pictures.
+      size: (H, W) at which `shapes` and `shapes_video` draw.
       max_missing: as of `open_source`.
     Raises:
       ConfigError: `root` is not set where it is needed.
@@ -33,16 +33,20 @@ def make_source(
         message names the file.
     """
     split = config.train_split if train else config.eval_split
-    if config.name not in ("shapes", "tfds") and not config.root:
+    if config.name not in ("shapes", "shapes_video", "tfds") and not config.root:
         raise ConfigError(
             f"config field data.source.root='': data.source.name={config.name!r} "
             "needs the folder of the data; pass --config.data.source.root=DIR"
         )
+    count = config.train_images if train else config.eval_images
     if config.name == "shapes":
         from pix2seq_d.data.shapes import Shapes
 
-        count = config.train_images if train else config.eval_images
         return Shapes(split, size=size, num_examples=count)
+    if config.name == "shapes_video":
+        from pix2seq_d.data.shapes_video import NUM_FRAMES, ShapesVideo
+
+        return ShapesVideo(split, size=size, num_videos=-(-count // NUM_FRAMES))
     if config.name == "tfds" and not config.builder:
         raise ConfigError(
             "config field data.source.builder='': data.source.name='tfds' needs the "
@@ -63,7 +67,8 @@ def open_source(
     """Opens one split of a dataset on disk.
 
     Args:
-      name: its layout, one of `config.training.SOURCES` but `shapes`.
+      name: its layout, one of `config.training.SOURCES` but `shapes`
+        and `shapes_video`.
       root: its folder.
       split: as the layout names it, e.g. `train` or `val2017`.
       builder: of `tfds`.

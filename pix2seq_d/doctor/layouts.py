@@ -14,7 +14,7 @@ from pix2seq_d.files import Folder
 from pix2seq_d.instance_ids import CITYSCAPES, COCO, DAVIS, KITTI_STEP, IdRule
 from pix2seq_d.zip_files import ZipFiles
 
-LAYOUTS = tuple(name for name in SOURCES if name != "shapes")
+LAYOUTS = tuple(name for name in SOURCES if name not in ("shapes", "shapes_video"))
 _RULES = {"cityscapes": CITYSCAPES, "kitti_step": KITTI_STEP, "davis": DAVIS}
 _OFFICIAL = {"train", "val"}
 _COCO = "panoptic_"

@@ -11,7 +11,10 @@ def make(**fields):
     return sources.make_source(SourceConfig(**fields), train=True, size=(32, 32))
 
 
-@pytest.mark.parametrize("name", [n for n in SOURCES if n not in ("shapes", "tfds")])
+ROOTLESS = ("shapes", "shapes_video", "tfds")
+
+
+@pytest.mark.parametrize("name", [n for n in SOURCES if n not in ROOTLESS])
 def test_every_layout_is_opened_by_its_own_reader(name, tmp_path):
     with pytest.raises(ConfigError, match=rf"root=''.*name='{name}' needs the folder"):
         make(name=name)
@@ -31,3 +34,4 @@ def test_unknown_layouts_are_refused(tmp_path):
 
 def test_shapes_take_their_number_of_images():
     assert len(make(name="shapes", train_images=7)) == 7
+    assert len(make(name="shapes_video", train_images=25)) == 2 * 24
