@@ -8,8 +8,8 @@ import numpy as np
 from pix2seq_d.data.scene import Border, Scene, Thing
 from pix2seq_d.data.scene_draw import draw_scene
 
-_SPEED = 0.03  # unit squares a frame, the fastest start; most are slower
-_ACCELERATION = 0.0015  # of half of the things, unit squares a frame and frame
+_SPEED = 0.05  # unit squares a frame, the fastest start
+_ACCELERATION = 0.003  # of half of the things, unit squares a frame and frame
 _SPIN = 0.12  # radians a frame
 _PAN = 0.012  # unit squares a frame, of half of the shots
 _CUT_SHARE = 0.2  # share of videos that are cut to another scene
@@ -96,7 +96,7 @@ def _draw_shot(rng: np.random.Generator, start: int, stop: int) -> Shot:
 
 def _draw_motion(rng: np.random.Generator) -> Motion:
     u = rng.random(6).tolist()
-    speed, way = _SPEED * u[0] ** 2, 2 * math.pi * u[1]
+    speed, way = _SPEED * u[0], 2 * math.pi * u[1]
     push = _ACCELERATION * u[2] if u[3] < 0.5 else 0.0
     turn = 2 * math.pi * u[4]
     return Motion(

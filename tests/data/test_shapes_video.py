@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pix2seq_d.data.clips import Clips
-from pix2seq_d.data.scene import Border
+from pix2seq_d.data.scene import Border, Thing
 from pix2seq_d.data.scene_motion import Motion, Shot, draw_shots, scene_at
+from pix2seq_d.data.scene_render import render
 from pix2seq_d.data.shapes_video import LABEL_SPACE, NUM_FRAMES, ShapesVideo
 
 
@@ -61,18 +62,26 @@ def test_an_id_is_one_thing_through_the_video_and_its_cut(val):
                     assert (s.id, s.instance) == (s.category_id, 0)
 
 
-def test_something_moves_leaves_and_is_hidden(val):
-    gone = back = 0
-    for k in range(10):
-        seen = [
-            {s.id for s in val[k * NUM_FRAMES + t].panoptic.segments}
-            for t in range(NUM_FRAMES)
-        ]
-        gone += sum(len(a - b) for a, b in itertools.pairwise(seen))
-        back += sum(len(b - a) for a, b in itertools.pairwise(seen))
-        first, last = (val[k * NUM_FRAMES + t].panoptic.ids for t in (0, 23))
-        assert (first != last).any()
-    assert gone and back
+def test_things_move_enter_and_leave(val):
+    left = entered = 0
+    for k in range(40):
+        frames = [val[k * NUM_FRAMES + t].panoptic for t in range(val.shots(k)[0].stop)]
+        assert (frames[0].ids != frames[-1].ids).any()
+        seen = [set(frame.areas) for frame in frames]
+        left += sum(len(a - b) for a, b in itertools.pairwise(seen))
+        entered += sum(len(b - a) for a, b in itertools.pairwise(seen))
+    assert left > 5 and entered > 5
+
+
+def test_a_thing_that_was_hidden_has_its_id_again():
+    (shot,) = draw_shots(np.random.default_rng(3), 2)
+    behind = Thing("disc", center=(0.1, 0.5), size=0.1)
+    front = Thing("square", center=(0.5, 0.5), size=0.4)
+    scene = dataclasses.replace(shot.scene, things=(behind, front), smudge=None)
+    motions = (Motion(velocity=(0.1, 0.0)), Motion(velocity=(0.0, 0.0)))
+    shot = Shot(0, 9, scene, still=0, motions=motions)
+    shown = [(render(scene_at(shot, t), size=(40, 40))[1] == 3).any() for t in range(9)]
+    assert shown == [True, True, True, False, False, False, True, True, True]
 
 
 def test_motion_is_that_of_the_textbook():
