@@ -3,8 +3,6 @@
 `fit_image` and `fit_labels` are the way into the network, `restore` the way out.
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -16,6 +14,7 @@ from PIL import Image
 from pix2seq_d import panoptic
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
+from pix2seq_d.data.workers import ordered_map
 from pix2seq_d.instance_ids import COCO, IdRule, number
 
 PAD_VALUE = 0.3  # of images; spec 5.3, step 6
@@ -227,7 +226,7 @@ def _batches(
 ) -> Generator[Batch, None, None]:
     """Loads items in threads, a batch ahead, and stacks them in order."""
     rows: list[Batch] = []
-    loaded = _ordered_map(load, items, num_workers=num_workers, ahead=batch_size)
+    loaded = ordered_map(load, items, num_workers=num_workers, ahead=batch_size)
     with contextlib.closing(loaded):
         for row in loaded:
             rows.append(row)
@@ -243,20 +242,3 @@ def _batches(
 
 def _stack(rows: list[Batch]) -> Batch:
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-
-
-def _ordered_map(
-    function: Callable[[T], Batch], items: Iterable[T], *, num_workers: int, ahead: int
-) -> Generator[Batch, None, None]:
-    # Executor.map would take the whole iterable at once, a video for example.
-    pool = concurrent.futures.ThreadPoolExecutor(num_workers, "pix2seq_d-eval")
-    waiting: collections.deque[concurrent.futures.Future[Batch]] = collections.deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,5 +1,7 @@
 """The embedded dataset: panoptic toy scenes computed from (seed, split, index)."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from pix2seq_d.data.scene import STUFF_KINDS, THING_KINDS, Scene
@@ -61,10 +63,7 @@ class Shapes:
         num_examples: int | None = None,
         seed: int = 0,
     ) -> None:
-        if split not in _SPLITS:
-            raise ValueError(f"split {split!r}: must be one of {sorted(_SPLITS)}")
-        if len(size) != 2 or min(size) < 2:
-            raise ValueError(f"size {size}: give (height, width), both at least 2")
+        check_split_and_size(split, size, _SPLITS)
         if num_examples is not None and num_examples < 1:
             raise ValueError(f"num_examples {num_examples}: must be at least 1")
         if seed < 0:
@@ -99,6 +98,16 @@ class Shapes:
             image=image,
             panoptic=PanopticMap(ids, scene_segments(scene, ids)),
         )
+
+
+def check_split_and_size(
+    split: str, size: Sequence[int], splits: Collection[str]
+) -> None:
+    """Raises ValueError where the split is unknown or the size no (H, W) from 2 on."""
+    if split not in splits:
+        raise ValueError(f"split {split!r}: must be one of {sorted(splits)}")
+    if len(size) != 2 or min(size) < 2:
+        raise ValueError(f"size {size}: give (height, width), both at least 2")
 
 
 def scene_segments(scene: Scene, ids: np.ndarray) -> tuple[Segment, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pix2seq_d.data.scene_motion import Shot, draw_shots, scene_at
 from pix2seq_d.data.scene_render import FIRST_THING_ID, GROUND_ID, SKY_ID, render
-from pix2seq_d.data.shapes import LABEL_SPACE, scene_segments
+from pix2seq_d.data.shapes import LABEL_SPACE, check_split_and_size, scene_segments
 from pix2seq_d.data.source import DecodedExample, Video
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
@@ -51,10 +51,7 @@ class ShapesVideo:
         num_frames: int = NUM_FRAMES,
         seed: int = 0,
     ) -> None:
-        if split not in _SPLITS:
-            raise ValueError(f"split {split!r}: must be one of {sorted(_SPLITS)}")
-        if len(size) != 2 or min(size) < 2:
-            raise ValueError(f"size {size}: give (height, width), both at least 2")
+        check_split_and_size(split, size, _SPLITS)
         self._stream, default = _SPLITS[split]
         count = default if num_videos is None else num_videos
         if min(count, num_frames) < 1 or seed < 0:

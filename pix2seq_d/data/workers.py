@@ -31,8 +31,8 @@ def ordered_map(
     *,
     num_workers: int,
     ahead: int,
-    timeout_s: float,
-    waits_for: Callable[[], str],
+    timeout_s: float | None = None,
+    waits_for: Callable[[], str] = str,
 ) -> Generator[R, None, None]:
     """Yields function(item) of every item, in order.
 
@@ -45,7 +45,7 @@ def ordered_map(
       items: taken as they are needed, in the thread of the consumer.
       num_workers: threads, >= 1.
       ahead: items that may be finished or under way before the consumer asks.
-      timeout_s: how long the consumer waits for one result.
+      timeout_s: how long the consumer waits for one result; None for ever.
       waits_for: what is under way, for the message.
 
     Raises:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from pix2seq_d.evaluation.label_overlap import LabelOverlap
-from pix2seq_d.evaluation.overlap import compare
 from pix2seq_d.evaluation.readers.coco_pairs import CocoPairs
 
 
@@ -17,15 +16,9 @@ def class_overlap(pairs: CocoPairs, row: int) -> LabelOverlap:
       pairs: all images.
       row: of the image, in [0, len(pairs)).
     Raises:
-      FileNotFoundError: as `CocoPairs.read`.
-      ValueError: likewise, and the sizes differ.
+      FileNotFoundError, ValueError: as `CocoPairs.overlap`.
     """
-    truth, found = pairs.read(row)
-    try:
-        overlap = compare(truth, found, pairs.categories)
-    except ValueError as error:
-        path = pairs.pred_folder / pairs.found.png_name(pairs.image_ids[row])
-        raise ValueError(f"{path}: {error}") from error
+    overlap = pairs.overlap(row)
     void = [overlap.num_categories]
     rows, columns = overlap.pixels.nonzero()
     table = LabelOverlap(

@@ -13,7 +13,7 @@ import numpy as np
 from pix2seq_d.evaluation.categories import Categories
 from pix2seq_d.evaluation.counts import Counts
 from pix2seq_d.evaluation.diagnosis import Diagnosis, diagnose
-from pix2seq_d.evaluation.overlap import compare
+from pix2seq_d.evaluation.overlap import Overlap, compare
 from pix2seq_d.evaluation.readers.coco_agreement import (
     check_areas,
     check_predicted_categories,
@@ -149,6 +149,20 @@ class CocoPairs:
             )
         return truth, found
 
+    def overlap(self, row: int) -> Overlap:
+        """What truth and prediction of an image share.
+
+        Raises:
+          FileNotFoundError: as `read`.
+          ValueError: likewise, and the sizes differ.
+        """
+        truth, found = self.read(row)
+        try:
+            return compare(truth, found, self.categories)
+        except ValueError as error:
+            path = self.pred_folder / self.found.png_name(self.image_ids[row])
+            raise ValueError(f"{path}: {error}") from error
+
 
 def score(pairs: CocoPairs, row: int) -> ImageScore:
     """Compares an image's prediction with its truth.
@@ -157,16 +171,10 @@ def score(pairs: CocoPairs, row: int) -> ImageScore:
       pairs: all images.
       row: of the image, in [0, len(pairs)).
     Raises:
-      FileNotFoundError: as `CocoPairs.read`.
-      ValueError: likewise, and the sizes differ.
+      FileNotFoundError, ValueError: as `CocoPairs.overlap`.
     """
-    truth, found = pairs.read(row)
+    overlap = pairs.overlap(row)
     image_id = pairs.image_ids[row]
-    try:
-        overlap = compare(truth, found, pairs.categories)
-    except ValueError as error:
-        path = pairs.pred_folder / pairs.found.png_name(image_id)
-        raise ValueError(f"{path}: {error}") from error
     return ImageScore(
         image_id,
         pairs.truth.png_name(image_id),
