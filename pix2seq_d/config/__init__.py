@@ -22,6 +22,7 @@ from pix2seq_d.config.training import (
     InitConfig,
     OptimizerConfig,
     ScheduleConfig,
+    ShardingConfig,
     SourceConfig,
     TrainConfig,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "PyramidConfig",
     "ResNetConfig",
     "ScheduleConfig",
+    "ShardingConfig",
     "SourceConfig",
     "TrainConfig",
     "default",

@@ -15,6 +15,8 @@ SOURCES = (
 )
 LOADERS = ("memory", "tf")
 DTYPES = ("float32", "bfloat16")
+OPTIMIZERS = ("adamw", "lamb")
+NONFINITE = ("stop", "skip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +72,38 @@ class DiffusionConfig:
 class OptimizerConfig:
     """AdamW with linear warm-up and decay (spec 5.1)."""
 
+    name: str = "adamw"  # adamw, the paper's, or lamb, for very large batches
     peak_lr: float = 1e-4  # learning rate after the warm-up
     end_lr_factor: float = 0.1  # last learning rate / peak_lr
     warmup_steps: int = 0  # steps from 0 to peak_lr
+    warmup_epochs: float = 0.0  # the same in epochs; one of the two is 0
     weight_decay: float = 0.05  # on kernels only
     b1: float = 0.9
     b2: float = 0.999
     eps: float = 1e-8
-    clip_norm: float = 1.0  # global gradient norm
+    clip_norm: float = 1.0  # global gradient norm, after averaging
     ema_decay: float = 0.999  # of weights and batch-norm statistics
+    # Ours: the decay of step k is at most (1 + k) / (10 + k), for short trainings.
+    ema_warmup: bool = False
+    # Ours, for a pre-trained encoder: its learning rate is peak_lr times the first,
+    # and times the second once more for every layer below its last.
+    encoder_lr_factor: float = 1.0
+    encoder_layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
+        require(
+            self.name in OPTIMIZERS,
+            f"optimizer.name={self.name!r}: choose one of {OPTIMIZERS}",
+        )
+        require(
+            not (self.warmup_steps and self.warmup_epochs),
+            f"optimizer.warmup_epochs={self.warmup_epochs!r}: "
+            f"optimizer.warmup_steps={self.warmup_steps} says the same; set one to 0",
+        )
         require_range("optimizer", self, 0, INF, "peak_lr", "weight_decay")
         require_range("optimizer", self, 0, INF, "warmup_steps", "end_lr_factor")
+        require_range("optimizer", self, 0, INF, "warmup_epochs", "encoder_lr_factor")
+        require_range("optimizer", self, 0, 1, "encoder_layer_decay", open_low=True)
         require_range("optimizer", self, 0, INF, "clip_norm", "eps", open_low=True)
         require_range("optimizer", self, 0, 1, "ema_decay")
         require_range("optimizer", self, 0, 0.999999, "b1", "b2")
@@ -104,10 +125,18 @@ class TrainConfig:
 
     batch_size: int = 16  # images per step, over all devices
     num_steps: int = 1000  # optimizer steps
+    num_epochs: float = 0.0  # above 0: num_steps = floor(images epochs / batch) + 1
+    grad_accumulation: int = 1  # parts that a batch is taken in, to save memory
+    remat: str = "none"  # what the backward pass computes again (models/remat.py)
+    # Ours, for fine-tuning with few images a device: batch-norm keeps its statistics.
+    freeze_batch_norm: bool = False
     dtype: str = "float32"  # compute dtype; parameters are float32
     seed: int = 0  # of weights, data order, augmentation and noise
     checkpoint_every: int = 500  # steps
-    keep: int = 3  # checkpoints kept
+    keep: int = 3  # latest checkpoints kept
+    keep_best: int = 0  # beside them, those of the best eval/pq
+    on_nonfinite: str = "stop"  # a loss or gradient that is no number: stop, or skip
+    max_nonfinite: int = 10  # steps that `skip` may leave out, since the start
     log_every: int = 50  # steps between metric lines
     eval_every: int = 0  # steps; 0: evaluate at the end only
     eval_at_start: bool = False  # evaluate the untrained model too
@@ -119,8 +148,34 @@ class TrainConfig:
             self.dtype in DTYPES, f"train.dtype={self.dtype!r}: choose one of {DTYPES}"
         )
         require_range("train", self, 1, INF, "batch_size", "num_steps", "keep")
+        require(
+            self.on_nonfinite in NONFINITE,
+            f"train.on_nonfinite={self.on_nonfinite!r}: choose one of {NONFINITE}",
+        )
+        require(
+            self.grad_accumulation >= 1
+            and self.batch_size % self.grad_accumulation == 0,
+            f"train.grad_accumulation={self.grad_accumulation!r}: it must divide "
+            f"train.batch_size={self.batch_size}",
+        )
+        require_range("train", self, 0, INF, "num_epochs", "keep_best", "max_nonfinite")
         require_range("train", self, 1, INF, "checkpoint_every", "log_every")
         require_range("train", self, 0, INF, "eval_every", "eval_images", "seed")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardingConfig:
+    """How the devices divide the work: data * fsdp of them (sharding/)."""
+
+    data: int = -1  # groups of devices with a copy of the state each; -1: all others
+    fsdp: int = 1  # devices that share one copy of parameters, EMA and moments
+
+    def __post_init__(self) -> None:
+        require(
+            self.data == -1 or self.data >= 1,
+            f"sharding.data={self.data!r}: take -1 (all other devices) or >= 1",
+        )
+        require_range("sharding", self, 1, INF, "fsdp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,5 +252,6 @@ class Config:
     optimizer: OptimizerConfig = OptimizerConfig()
     init: InitConfig = InitConfig()
     train: TrainConfig = TrainConfig()
+    sharding: ShardingConfig = ShardingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     data: DataConfig = DataConfig()

@@ -100,7 +100,7 @@ def train_batches(
     )
     fits = (host.sizes == np.array(image_size)).all()
     # No device needs another's rows; left to itself, XLA would gather them for a loop.
-    each, split = PartitionSpec(), PartitionSpec("data")
+    each, split = PartitionSpec(), PartitionSpec(meshes.BATCH_AXES)
     transform = functools.partial(
         _batch,
         image_size=tuple(image_size),

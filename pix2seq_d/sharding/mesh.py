@@ -1,4 +1,4 @@
-"""The device mesh: batches are split over it, the state is on every device."""
+"""The device mesh: batches are split over both its axes, the state over `fsdp`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,32 +7,53 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+# Every device has examples of its own, whatever part of the state it holds.
+BATCH_AXES = ("data", "fsdp")
+
 
 def make_mesh(
     # jaxlib has no stubs: pyright takes the class for a variable.
     devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
+    *,
+    data: int = -1,
+    fsdp: int = 1,
 ) -> Mesh:
-    """One axis `data` over all devices of all processes, Auto-typed.
+    """Mesh (data, fsdp) over all devices of all processes, Auto-typed.
 
     Args:
       devices: devices to take; None takes `jax.devices()`.
+      data: devices along `data`; -1: all that `fsdp` leaves.
+      fsdp: devices that share one copy of the state.
+    Raises:
+      ValueError: the axes do not use up the devices.
     """
     devices = jax.devices() if devices is None else devices
+    count = len(devices)
+    found = count // fsdp if data == -1 else data
+    if found * fsdp != count or found < 1:
+        given = "" if data == -1 else f" and sharding.data={data}"
+        raise ValueError(
+            f"config field sharding.fsdp={fsdp}{given} does not divide the {count} "
+            f"devices; take data * fsdp = {count}"
+        )
     # jax.make_mesh would default to Explicit axes, under which plain matmuls
     # can raise ShardingTypeError.
     return jax.make_mesh(
-        (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
+        (found, fsdp),
+        BATCH_AXES,
+        axis_types=(AxisType.Auto, AxisType.Auto),
+        devices=devices,
     )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Sharding of the state: a full copy on every device."""
+    """Sharding of what every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def over_batch(mesh: Mesh) -> NamedSharding:
     """Sharding of a batch: the leading axis split over all devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
 def put_batch(batch: Any, mesh: Mesh) -> Any:

@@ -1,6 +1,6 @@
 """The only training loop: build, restore, step, log, evaluate, save."""
 
-import functools
+import dataclasses
 import math
 import sys
 import time
@@ -10,25 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
-from pix2seq_d.config import Config, ConfigError
+from pix2seq_d.config import Config
 from pix2seq_d.convert import start
 from pix2seq_d.data import sources
-from pix2seq_d.evaluation.runner import Evaluation, Report
-from pix2seq_d.inference.predictor import Predictor, eval_settings
+from pix2seq_d.inference.predictor import Predictor
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.models import Pix2SeqD, parameter_count
+from pix2seq_d.models import parameter_count
 from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import optimizer as optimizers
+from pix2seq_d.training import program as programs
 from pix2seq_d.training import state as states
 from pix2seq_d.training import workdir as workdirs
 from pix2seq_d.training.checkpoint import CheckpointStore
+from pix2seq_d.training.evaluate import eval_line, eval_scalars, evaluate_ema
+from pix2seq_d.training.program import Program
 from pix2seq_d.training.state import TrainState
-from pix2seq_d.training.step import train_step
 from pix2seq_d.training.writer import Writer, make_writers
 
 
@@ -61,45 +60,22 @@ def train(config: Config, workdir: Path) -> TrainState:
     labels = source.label_space
     sources.check_labels(labels, eval_source.label_space)
     config = sources.with_label_space(config, labels)
-    check_trainable(config)
-    mesh = meshes.make_mesh()
-    for group in ("train", "evaluation"):
-        batch_size = getattr(config, group).batch_size
-        meshes.check_batch_size(batch_size, mesh, field=f"{group}.batch_size")
+    mesh = meshes.make_mesh(**dataclasses.asdict(config.sharding))
+    meshes.check_batch_size(
+        config.evaluation.batch_size, mesh, field="evaluation.batch_size"
+    )
+    program = programs.make(config, mesh)
     workdir = workdir.resolve()
     workdirs.claim(workdir, config)
-
-    model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
-    optimizer = optimizers.make(config.optimizer, num_steps=config.train.num_steps)
-    everywhere = meshes.replicated(mesh)
-    init = jax.jit(
-        functools.partial(states.init, model=model, optimizer=optimizer),
-        out_shardings=everywhere,
-    )
-    seed_key = jax.random.key(config.train.seed)
-    step_fn = jax.jit(
-        functools.partial(
-            train_step,
-            model=model,
-            optimizer=optimizer,
-            diffusion=config.diffusion,
-            ema_decay=config.optimizer.ema_decay,
-        ),
-        out_shardings=everywhere,
-        donate_argnums=0,
-    )
     predictor = Predictor(config, mesh, seed=config.evaluation.seed)
 
     with ExitStack() as stack:
         store = stack.enter_context(CheckpointStore(workdir, keep=config.train.keep))
         first_step = store.latest_step() or 0
-        # Threefry would be compiled once for every parameter: three times as long.
-        # The price: a seed may give other weights on another kind of device.
-        init_key = jax.random.key(config.train.seed, impl="unsafe_rbg")
         if store.latest_step() is None:
-            state = fresh_state(config, labels, init, init_key, optimizer, everywhere)
+            state = fresh_state(config, labels, program)
         else:
-            state = restore(store, init, init_key, everywhere)
+            state = store.restore(program.state, step=first_step)
             sources.check_labels(store.labels(first_step), labels)
         if first_step >= config.train.num_steps:
             _say(f"{workdir} is trained to step {first_step} already; nothing to do")
@@ -138,38 +114,12 @@ def train(config: Config, workdir: Path) -> TrainState:
             state,
             batches,
             config=config,
-            key=seed_key,
+            key=jax.random.key(config.train.seed),
             first_step=first_step,
-            step_fn=step_fn,
+            step_fn=program.step,
             writers=writers,
             evaluate=evaluate,
             save=save,
-        )
-
-
-def check_trainable(config: Config) -> None:
-    """Refuses what can be sampled from but not trained.
-
-    Raises:
-      ConfigError: names the field.
-    """
-    model = config.model
-    if model.num_cond_frames:
-        raise ConfigError(
-            f"config field model.num_cond_frames={model.num_cond_frames}: "
-            "training on clips is not built yet; set it to 0"
-        )
-    if model.prediction == "v":
-        raise ConfigError(
-            "config field model.prediction='v': the panoptic loss does not know it, "
-            "only the sampler does (spec 2.3); choose another"
-        )
-    examples = config.train.batch_size * config.diffusion.noise_draws
-    if model.self_conditioning != "none" and examples < 2:
-        raise ConfigError(
-            f"config field model.self_conditioning={model.self_conditioning!r}: half "
-            "of a batch trains with an estimate, and this batch has one example; "
-            "raise train.batch_size or diffusion.noise_draws"
         )
 
 
@@ -233,68 +183,17 @@ def run(
     return state
 
 
-def fresh_state(
-    config: Config,
-    labels: LabelSpace,
-    init: Any,
-    key: jax.Array,
-    optimizer: optax.GradientTransformation,
-    sharding: Any,
-) -> TrainState:
+def fresh_state(config: Config, labels: LabelSpace, program: Program) -> TrainState:
     """The state at step 0: drawn, or from the weights that `init` names."""
+    # Threefry would be compiled once for every parameter: three times as long.
+    # The price: a seed may give other weights on another kind of device.
+    key = jax.random.key(config.train.seed, impl="unsafe_rbg")
     started = start.start(config, labels, key=key)
     if started is None:
-        return init(key)
+        return program.init(key)
     _say(str(started.report))
-    variables, ema = jax.device_put((started.variables, started.ema), sharding)
-    return jax.device_put(states.of(variables, ema, optimizer=optimizer), sharding)
-
-
-def restore(
-    store: CheckpointStore, init: Any, key: jax.Array, sharding: Any
-) -> TrainState:
-    """The latest state of the store."""
-    step = store.latest_step()
-    assert step is not None
-    abstract = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-        jax.eval_shape(init, key),
-    )
-    return store.restore(abstract, step=step)
-
-
-def evaluate_ema(
-    state: TrainState, predictor: Predictor, source: Any, config: Config
-) -> Report:
-    """Evaluates the moving average on the leading `train.eval_images` images."""
-    evaluation = Evaluation(
-        functools.partial(predictor.labels, state.ema),
-        source,
-        eval_settings(config),
-        limit=config.train.eval_images or None,
-    )
-    for _ in evaluation:
-        pass
-    return evaluation.report()
-
-
-def eval_scalars(report: Report) -> dict[str, float]:
-    """{'eval/pq', 'eval/things_pq', ..., 'eval/oracle_pq'}, fractions."""
-    scalars = {"eval/oracle_pq": report.oracle["All"]["pq"]}
-    for group, prefix in (("All", ""), ("Things", "things_"), ("Stuff", "stuff_")):
-        for name in ("pq", "sq", "rq"):
-            scalars[f"eval/{prefix}{name}"] = report.pq[group][name]
-    return scalars
-
-
-def eval_line(report: Report, step: int, num_steps: int) -> str:
-    """One line for people: PQ of all, things, stuff, and the oracle."""
-    values = [100 * report.pq[g]["pq"] for g in ("All", "Things", "Stuff")]
-    return (
-        f"evaluation at step {step}/{num_steps} on {report.num_images} images: "
-        f"PQ {values[0]:.1f}  things {values[1]:.1f}  stuff {values[2]:.1f}  "
-        f"(oracle {100 * report.oracle['All']['pq']:.1f})"
-    )
+    made = states.of(started.variables, started.ema, optimizer=program.optimizer)
+    return jax.device_put(made, jax.tree.map(lambda leaf: leaf.sharding, program.state))
 
 
 def _means(window: list[dict[str, jax.Array]]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from pix2seq_d.models import Pix2SeqD
 
@@ -54,6 +55,6 @@ def of(
     )
 
 
-def update_ema(ema: Any, variables: Any, *, decay: float) -> Any:
+def update_ema(ema: Any, variables: Any, *, decay: ArrayLike) -> Any:
     """Decay * ema + (1 - decay) * variables, leaf by leaf (spec 5.1)."""
     return optax.incremental_update(variables, ema, step_size=1.0 - decay)

@@ -1,16 +1,21 @@
 """The pure training step: noise masks, denoise them, step the weights (spec 2, 5)."""
 
+import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig
 from pix2seq_d.diffusion import loss as losses
 from pix2seq_d.diffusion import process
 from pix2seq_d.models import Denoised, Features, Pix2SeqD
+from pix2seq_d.sharding.layout import Layout
 from pix2seq_d.training.state import TrainState, update_ema
 
 Batch = dict[str, Any]
@@ -67,6 +72,8 @@ def batch_loss(
     *,
     model: Pix2SeqD,
     diffusion: DiffusionConfig,
+    index: jax.Array | None = None,
+    dropout_part: ArrayLike = 0,
 ) -> tuple[jax.Array, Any]:
     """Mean loss over the batch and the updated batch-norm statistics.
 
@@ -78,26 +85,33 @@ def batch_loss(
       key: of this step.
       model: the model.
       diffusion: schedule, loss weights, noise draws.
+      index: [B] int32, the examples' places in the step's whole batch, which name
+        their noise; None where this is the whole batch.
+      dropout_part: [] int, which part of the batch this is: names its dropout.
     Returns:
       ([] float32, batch_stats).
     Source: spec 2.1, 2.5, 2.6.
     """
     config = model.config
-    t_key, eps_key, encoder_key, decoder_key, estimate_key = jax.random.split(key, 5)
+    noise_key, dropout_key = jax.random.split(key)
+    encoder_key, decoder_key, estimate_key = jax.random.split(
+        jax.random.fold_in(dropout_key, dropout_part), 3
+    )
     variables = {"params": params, "batch_stats": batch_stats}
     features, batch_stats = model.encode_train(
         variables, batch["image"], key=encoder_key
     )
     labels, draws = batch["labels"], diffusion.noise_draws
+    index = jnp.arange(labels.shape[0]) if index is None else index
     if draws > 1:
         labels = jnp.repeat(labels, draws, axis=0)
         features = Features(
             jnp.repeat(features.tokens, draws, axis=0),
             jnp.repeat(features.fused, draws, axis=0),
         )
+        index = (index[:, None] * draws + jnp.arange(draws)).reshape(-1)
     x0 = analog_bits.encode(labels, config.bits_per_channel, config.bit_scale)
-    t = jax.random.uniform(t_key, x0.shape[:1])
-    eps = jax.random.normal(eps_key, x0.shape)
+    t, eps = example_noise(noise_key, index, shape=x0.shape[1:])
     gamma = diffusion.train_schedule.make()(t)
     xt = process.q_sample(x0, eps, gamma=gamma)
     estimate = None
@@ -117,6 +131,28 @@ def batch_loss(
     return jnp.mean(per_example), batch_stats
 
 
+def example_noise(
+    key: jax.Array, index: jax.Array, *, shape: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    """Time and noise of every example, drawn from a key of its own.
+
+    So neither the number of devices nor of accumulated parts changes them.
+
+    Args:
+      key: of the step.
+      index: [B] int, names the examples.
+      shape: (h, w, K) of the noise.
+    Returns:
+      t [B] float32 in [0, 1), eps [B, h, w, K] float32 standard normal.
+    """
+
+    def draw(i: jax.Array) -> tuple[jax.Array, jax.Array]:
+        t_key, eps_key = jax.random.split(jax.random.fold_in(key, i))
+        return jax.random.uniform(t_key), jax.random.normal(eps_key, shape)
+
+    return jax.vmap(draw)(index)
+
+
 def first_estimate(
     variables: Any,
     xt: jax.Array,
@@ -128,36 +164,107 @@ def first_estimate(
 ) -> jax.Array:
     """The estimate that self-conditioning feeds in while training.
 
-    The first half of the examples gets what one more decoder pass, itself without
-    an estimate, makes of them: x0 clipped to +-bit_scale, or the noise that belongs
-    to it, as in the sampler. The other half gets zeros, as in its first step.
+    Every other example gets what one more decoder pass, itself without an estimate,
+    makes of it: x0 clipped to +-bit_scale, or the noise that belongs to it, as in the
+    sampler. The rest gets zeros, as in its first step. (The reference takes the first
+    half of the batch; every other one is as random, and stays on its device.)
 
     Args:
       variables: {'params', 'batch_stats'}; no gradient flows through the pass.
-      xt: [B, h, w, K] float32, noisy analog bits.
+      xt: [B, h, w, K] float32, noisy analog bits; a last one of an odd number gets
+        zeros.
       gamma: [B] float32, their level.
       features: of the images.
       model: with self-conditioning `x`, `eps` or `auto`.
       key: for dropout.
     Returns:
-      [B, h, w, K] float32, zeros from example B // 2 on.
+      [B, h, w, K] float32, zeros at odd places.
     Source: spec 2.7 (self_cond_rate 0.5).
     """
     config = model.config
     half = xt.shape[0] // 2
+
+    def every_other(x: jax.Array) -> jax.Array:
+        return x[: 2 * half].reshape(half, 2, *x.shape[1:])[:, 0]
+
     frozen, xt_half, gamma_half, features = jax.lax.stop_gradient(
         (
             variables,
-            xt[:half],
-            gamma[:half],
-            jax.tree.map(lambda feature: feature[:half], features),
+            every_other(xt),
+            every_other(gamma),
+            jax.tree.map(every_other, features),
         )
     )
     output = model.denoise(frozen, xt_half, gamma_half, features, key=key)
     estimate = jnp.clip(output.x0, -config.bit_scale, config.bit_scale)
     if config.self_cond_estimate == "eps":
         estimate = process.eps_from_x0(xt_half, estimate, gamma=gamma_half)
-    return jnp.concatenate([estimate, jnp.zeros_like(xt[half:])])
+    pairs = jnp.stack([estimate, jnp.zeros_like(estimate)], axis=1)
+    estimates = pairs.reshape(2 * half, *xt.shape[1:])
+    return jnp.concatenate([estimates, jnp.zeros_like(xt[2 * half :])])
+
+
+def mean_gradients(
+    params: Any,
+    batch_stats: Any,
+    batch: Batch,
+    key: jax.Array,
+    *,
+    model: Pix2SeqD,
+    diffusion: DiffusionConfig,
+    parts: int = 1,
+    layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
+) -> tuple[jax.Array, Any, Any]:
+    """Loss and gradients of a batch, taken in parts one after another.
+
+    Every part has as many examples, and weights have mean 1 per image: means of the
+    parts' losses and gradients are those of the whole batch. Batch-norm in training
+    mode is not: it normalises each part by itself, and its moving statistics take
+    `parts` steps.
+
+    Args:
+      params: trainable parameters.
+      batch_stats: batch-norm statistics.
+      batch: as `batch_loss` takes it, B examples.
+      key: of this step.
+      model: the model.
+      diffusion: schedule, loss weights, noise draws.
+      parts: k; it divides B.
+      layout: where the arrays are.
+    Returns:
+      (loss [] float32, batch_stats, gradients float32).
+    Source: ours.
+    """
+    gradients_of = jax.value_and_grad(batch_loss, has_aux=True)
+    settings: dict[str, Any] = dict(model=model, diffusion=diffusion)
+    if parts == 1:
+        (loss, batch_stats), gradients = gradients_of(
+            params, batch_stats, batch, key, **settings
+        )
+        return loss, batch_stats, gradients
+    count = batch["labels"].shape[0]
+    split = functools.partial(layout.split, parts=parts)
+
+    def add(carry: Any, part: Any) -> tuple[Any, None]:
+        loss, batch_stats, gradients = carry
+        examples, index, number = part
+        (more, batch_stats), found = gradients_of(
+            params,
+            batch_stats,
+            examples,
+            key,
+            index=index,
+            dropout_part=number,
+            **settings,
+        )
+        gradients = jax.tree.map(jnp.add, gradients, found)
+        return (loss + more, batch_stats, gradients), None
+
+    start = (jnp.zeros(()), batch_stats, jax.tree.map(jnp.zeros_like, params))
+    whole = (jax.tree.map(split, batch), split(jnp.arange(count)), jnp.arange(parts))
+    (loss, batch_stats, gradients), _ = jax.lax.scan(add, start, whole)
+    mean = functools.partial(jax.tree.map, lambda x: x / parts)
+    return loss / parts, batch_stats, mean(gradients)
 
 
 def train_step(
@@ -168,9 +275,13 @@ def train_step(
     model: Pix2SeqD,
     optimizer: optax.GradientTransformation,
     diffusion: DiffusionConfig,
-    ema_decay: float,
+    ema_decay: float | Callable[[jax.Array], jax.Array],
+    parts: int = 1,
+    layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One optimizer step.
+
+    Where loss or gradient is no number, all but the step number stays as it was.
 
     Args:
       state: before the step.
@@ -180,28 +291,44 @@ def train_step(
       model: the model.
       optimizer: of `optimizer.make`.
       diffusion: schedule, loss weights, noise draws.
-      ema_decay: of the moving average.
+      ema_decay: of the moving average; may be a function of the steps done.
+      parts: that the batch is taken in (gradient accumulation).
+      layout: where the arrays are.
     Returns:
-      The state after the step and {'loss', 'grad_norm'}, [] float32.
+      The state after the step and {'loss', 'grad_norm', 'param_norm', 'finite'}, []
+      float32; `finite` is 1 or 0.
     """
-    (loss, batch_stats), gradients = jax.value_and_grad(batch_loss, has_aux=True)(
-        state.variables["params"],
+    params = state.variables["params"]
+    loss, batch_stats, gradients = mean_gradients(
+        layout.gather(params),
         state.variables["batch_stats"],
         batch,
         jax.random.fold_in(key, state.step),
         model=model,
         diffusion=diffusion,
+        parts=parts,
+        layout=layout,
     )
-    params = state.variables["params"]
+    gradients = layout.scatter(gradients)
+    grad_norm = optax.tree.norm(gradients)
+    finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
     updates, opt_state = optimizer.update(gradients, state.opt_state, params)
     variables = {
         "params": optax.apply_updates(params, updates),
         "batch_stats": batch_stats,
     }
-    new_state = TrainState(
-        step=state.step + 1,
+    decay = ema_decay(state.step) if callable(ema_decay) else ema_decay
+    after = TrainState(
+        step=state.step,
         variables=variables,
-        ema=update_ema(state.ema, variables, decay=ema_decay),
+        ema=update_ema(state.ema, variables, decay=decay),
         opt_state=opt_state,
     )
-    return new_state, {"loss": loss, "grad_norm": optax.tree.norm(gradients)}
+    after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, state)
+    after = dataclasses.replace(after, step=state.step + 1)
+    return after, {
+        "loss": loss,
+        "grad_norm": grad_norm,
+        "param_norm": optax.tree.norm(params),
+        "finite": finite.astype(jnp.float32),
+    }

@@ -10,8 +10,17 @@ from pix2seq_d.sharding import mesh as meshes
 def test_the_mesh_takes_all_devices_or_those_given():
     assert meshes.make_mesh().size == len(jax.devices()) == 8
     mesh = meshes.make_mesh(jax.devices()[:2])
-    assert mesh.axis_names == ("data",)
-    assert list(mesh.devices) == jax.devices()[:2]
+    assert mesh.axis_names == ("data", "fsdp")
+    assert mesh.devices.tolist() == [[device] for device in jax.devices()[:2]]
+
+
+def test_two_axes_use_up_the_devices():
+    assert dict(meshes.make_mesh(fsdp=2).shape) == {"data": 4, "fsdp": 2}
+    assert dict(meshes.make_mesh(data=1, fsdp=8).shape) == {"data": 1, "fsdp": 8}
+    with pytest.raises(ValueError, match=r"sharding\.fsdp=3 does not divide the 8 dev"):
+        meshes.make_mesh(fsdp=3)
+    with pytest.raises(ValueError, match=r"fsdp=2 and sharding\.data=2 does not"):
+        meshes.make_mesh(data=2, fsdp=2)
 
 
 def test_batches_are_split_and_come_back_in_order():

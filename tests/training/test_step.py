@@ -15,6 +15,7 @@ from pix2seq_d.config import DiffusionConfig, OptimizerConfig, ScheduleConfig
 from pix2seq_d.diffusion import process, schedule
 from pix2seq_d.models import Denoised, Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.sharding.layout import Layout
 from pix2seq_d.training import optimizer as optimizers
 from pix2seq_d.training import state as states
 from pix2seq_d.training import step as steps
@@ -164,10 +165,9 @@ def test_every_parameter_has_a_gradient_and_the_norm_is_of_all(first):
 def test_eight_devices_take_the_step_of_one(variables, batch, first):
     mesh = meshes.make_mesh()
     assert mesh.size == 8
-    everywhere, split = meshes.replicated(mesh), meshes.over_batch(mesh)
+    everywhere = meshes.replicated(mesh)
     sharded_step = quick_jit(
-        functools.partial(steps.train_step, **SETTINGS),
-        in_shardings=(everywhere, split, everywhere),
+        functools.partial(steps.train_step, layout=Layout(mesh), **SETTINGS),
         out_shardings=everywhere,
     )
     placed = meshes.put_batch(jax.tree.map(np.asarray, batch), mesh)
@@ -219,7 +219,7 @@ def test_two_noise_draws_use_each_example_twice(variables, batch, first):
 
 
 @pytest.mark.parametrize("kind", ["x", "eps"])
-def test_self_conditioning_feeds_half_the_batch(kind, batch):
+def test_self_conditioning_feeds_every_other_example(kind, batch):
     config = dataclasses.replace(
         MODEL.config, conditioning=(), self_conditioning=kind, bit_scale=0.02
     )
@@ -235,9 +235,9 @@ def test_self_conditioning_feeds_half_the_batch(kind, batch):
     expected = jnp.clip(x0, -0.02, 0.02)
     if kind == "eps":
         expected = process.eps_from_x0(xt, expected, gamma=gamma)
-    np.testing.assert_allclose(made[:2], expected[:2], atol=1e-5)
-    assert float(jnp.abs(made[:2]).min()) > 0
-    assert not made[2:].any()
+    np.testing.assert_allclose(made[:4:2], expected[:4:2], atol=1e-5)
+    assert float(jnp.abs(made[:4:2]).min()) > 0
+    assert not made[1::2].any() and not made[4].any()
 
 
 def test_self_conditioning_learns_from_its_estimate_only():
