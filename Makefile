@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-tpu soak lint format clean
 .DEFAULT_GOAL := demo
 
 $(STAMP): setup.py pyproject.toml
@@ -24,6 +24,21 @@ demo: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+# The TPU compiler, which needs no TPU: 700 MB beside the environment.
+LIBTPU := $(VENV)/libtpu
+
+$(LIBTPU): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	--target $@ "$$($(BIN)/python -c "from importlib.metadata import requires; \
+	print(next(r for r in requires('jax') if r.startswith('libtpu')).split(';')[0])")"
+
+test-tpu: $(LIBTPU)
+	PYTHONPATH=$(abspath $(LIBTPU)) $(BIN)/python -m pytest tests/tpu
+
+# 25 kills and stops of one training: docs/results/soak.md.
+soak: $(STAMP)
+	$(BIN)/python tests/soak.py work/soak
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

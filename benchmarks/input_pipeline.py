@@ -7,10 +7,12 @@ folder, as a COCO panoptic folder and as a TFDS dataset of the same bytes, and
 measures in turn, `repeats` times over, the CPU time for each image (all threads) of
 
   * every step of our pipeline by itself,
-  * the pipeline as training calls it, file to batch,
+  * the pipeline as training calls it, file to batch, with `data.resize=host`; with
+    `data.resize=device`; and what the device then does, done here on the processor,
   * what it cannot avoid: decoding both files, resizing the image and taking the
     labels at mask size, one image after another, with the cheapest op for each that
-    gives the same pixels; and the same with PIL's decoders, which are ours,
+    gives the same pixels; the same but for resizing, which a device can do; and the
+    same with PIL's decoders, which are ours,
   * plain TFDS: read and decode image and map, nothing else,
   * PIL decoding by itself.
 
@@ -19,7 +21,6 @@ one process and one run: compare the rows, not two runs.
 """
 
 import functools
-import io
 import json
 import os
 import sys
@@ -29,13 +30,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import photo_files
 from absl import flags
+from equal_ops import Op, by_pil, equal_ops, inputs_of
 from photo_files import LABEL_SPACE, SIZE
-from PIL import Image
 
-from pix2seq_d.data import augment, pipeline, reading, transforms
+from pix2seq_d.data import augment, device_pipeline, pipeline, reading, transforms
 from pix2seq_d.data.augment import Augmentation
 from pix2seq_d.data.buffers import Buffers
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
@@ -45,11 +47,8 @@ from pix2seq_d.instance_ids import COCO, number
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.panoptic_files import read_png_ids
 
-import tensorflow as tf  # isort: skip - after transforms, which quietens it
-
 _BATCH = 8
 _BASE = "cannot avoid"
-Op = Callable[[Any], Any]
 Step = Callable[[], float | None]
 Steps = dict[str, Step]
 
@@ -61,6 +60,7 @@ def main(argv: list[str]) -> None:
     flags.DEFINE_integer("images", 64, "Images in the dataset.", flag_values=values)
     flags.DEFINE_integer("repeats", 15, "Measurements of each.", flag_values=values)
     values(argv)
+    jax.config.update("jax_platforms", "cpu")
     if hasattr(os, "sched_setaffinity"):
         # One core: two threads that share one slow each other's CPU time.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -85,7 +85,7 @@ def measure(folder: Path, size: int, *, repeats: int) -> dict[str, float]:
     ops = equal_ops(tuple(augment.scaled_size(SIZE, (size, size), 1.0).tolist()))
     steps: Steps = {}
     for what, of in ops.items():
-        inputs = _inputs(what, examples)
+        inputs = inputs_of(what, examples)
         for name, op in of.items():
             steps[f"{what}, {name}"] = _each(op, inputs)
     rows = _least(steps, len(examples), repeats)
@@ -106,10 +106,17 @@ def measure(folder: Path, size: int, *, repeats: int) -> dict[str, float]:
     steps = our_steps(source, draws) | plain_readers(examples, folder)
     steps |= {
         _BASE: _each(best, examples),
+        f"{_BASE}, but for resizing": _each(
+            functools.partial(best, resize=lambda _: None), examples
+        ),
         f"{_BASE}, by PIL": _each(
-            functools.partial(best, jpeg=_pil, png=_pil), examples
+            functools.partial(best, jpeg=by_pil, png=by_pil), examples
         ),
         "pipeline": functools.partial(_pipeline_ms, source, draws),
+        "pipeline, resize=device": functools.partial(
+            _pipeline_ms, source, draws, decoded_size=(640, 640)
+        ),
+        "of the device, on this core": _device_part(source, draws),
     }
     return rows | _least(steps, len(examples), repeats)
 
@@ -162,57 +169,14 @@ def plain_readers(examples: list[EncodedExample], folder: Path) -> Steps:
         for _ in builder.as_dataset(split="train").as_numpy_iterator():
             pass
 
-    def by_pil(example: EncodedExample) -> None:
+    def both_by_pil(example: EncodedExample) -> None:
         for file in (example.image_file, example.label_file):
-            _pil(file.data)
+            by_pil(file.data)
 
     return {
         "plain TFDS, decoded": by_tfds,
-        "plain PIL, decoded": _each(by_pil, examples),
+        "plain PIL, decoded": _each(both_by_pil, examples),
     }
-
-
-def equal_ops(size: tuple[int, int]) -> dict[str, dict[str, Op]]:
-    """Ways to the same pixels: of the JPEG, of the PNG, of the resized image.
-
-    Args:
-      size: that the image is resized to.
-    """
-    resize = functools.partial(tf.image.resize, size=size)
-    resizes: dict[str, Op] = {
-        "TensorFlow, antialiased": functools.partial(resize, antialias=True)
-    }
-    if size >= SIZE:  # then antialiasing does nothing
-        resizes["TensorFlow, plain"] = resize
-        resizes["TensorFlow, plain of float32"] = lambda x: resize(
-            tf.cast(x, tf.float32)
-        )
-    return {
-        "jpeg": {
-            "PIL": _pil,
-            "TensorFlow": functools.partial(
-                tf.io.decode_jpeg, channels=3, dct_method="INTEGER_ACCURATE"
-            ),
-        },
-        "png": {
-            "PIL": _pil,
-            "TensorFlow": functools.partial(tf.io.decode_png, channels=3),
-        },
-        "resize": resizes,
-    }
-
-
-def _inputs(what: str, examples: list[EncodedExample]) -> list[Any]:
-    match what:
-        case "jpeg":
-            return [e.image_file.data for e in examples]
-        case "png":
-            return [e.label_file.data for e in examples]
-    return [tf.constant(e.image) for e in examples]
-
-
-def _pil(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)))
 
 
 def _each(function: Op, inputs: Iterable[Any]) -> Step:
@@ -250,9 +214,29 @@ class _Counting:
         return self._source[index]
 
 
-def _pipeline_ms(source: CocoPanoptic, draws: dict[str, Any]) -> float:
+def _device_part(source: CocoPanoptic, draws: dict[str, Any]) -> Step:
+    """What is left to the device, one image after another."""
+    batches = pipeline.train_batches(
+        source, **draws, batch_size=1, seed=0, decoded_size=(640, 640)
+    )
+    decoded = [next(batches) for _ in range(len(source))]
+    batches.close()
+    transform = jax.jit(
+        functools.partial(
+            device_pipeline.transform_batch,
+            image_size=draws["image_size"],
+            colors=False,
+            method="bilinear",
+        )
+    )
+    return _each(lambda batch: jax.block_until_ready(transform(batch)), decoded)
+
+
+def _pipeline_ms(source: CocoPanoptic, draws: dict[str, Any], **options: Any) -> float:
     counting = _Counting(source)
-    batches = pipeline.train_batches(counting, **draws, batch_size=_BATCH, seed=0)
+    batches = pipeline.train_batches(
+        counting, **draws, batch_size=_BATCH, seed=0, **options
+    )
     for _ in range(6):  # until its memory is there
         next(batches)
     start, cpu = counting.reads, time.process_time()

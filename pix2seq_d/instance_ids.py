@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment, runs
@@ -61,13 +62,14 @@ class Numbering:
     id_range: int
     num_dropped: int
 
-    def labels(self, ids: np.ndarray) -> np.ndarray:
-        """Ids [...] of the map, or of a part of it -> int32 [..., 2]."""
+    def labels(self, ids: np.ndarray, dtype: npt.DTypeLike = np.int32) -> np.ndarray:
+        """Ids [...] of the map, or of a part of it -> `dtype` [..., 2]."""
         values, lengths = runs(ids)
         # Both numbers as one word: many times faster than repeating rows of two.
-        words = np.ascontiguousarray(self.numbers, np.int32).view(np.int64)[:, 0]
+        numbers = np.ascontiguousarray(self.numbers, dtype)
+        words = numbers.view(f"u{2 * numbers.itemsize}")[:, 0]
         found = np.repeat(words[np.searchsorted(self.ids, values)], lengths)
-        return found.view(np.int32).reshape(*ids.shape, 2)
+        return found.view(dtype).reshape(*ids.shape, 2)
 
     def renumbered(self, new_id: np.ndarray) -> "Numbering":
         """With instance numbers looked up in `new_id` [max_instances] int32."""

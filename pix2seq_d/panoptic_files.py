@@ -125,27 +125,33 @@ class PanopticWriter:
           ValueError: an image id given twice, an id without segment or too large,
             an unknown category.
         """
-        if image_id in self._images:
-            raise ValueError(f"image id {image_id!r} was written before; use each once")
         segments_info = _segments_info(panoptic, self._label_space)
         height, width = panoptic.ids.shape
-        self._images[image_id] = {
+        image = {
             "id": image_id,
             "file_name": file_name,
             "height": height,
             "width": width,
         }
-        png_name = self._free_name(Path(file_name).stem)
-        self._annotations.append(
-            {
-                "image_id": image_id,
-                "file_name": png_name,
-                "segments_info": segments_info,
-            }
-        )
-        path = self.png_dir / png_name
+        path = self._add(image, segments_info)
         Image.fromarray(ids_to_rgb(panoptic.ids)).save(path)
         return path
+
+    def take(
+        self, png: Path, image: dict[str, Any], segments_info: list[dict[str, Any]]
+    ) -> Path:
+        """Moves a PNG of another writer here, with what that one's JSON says of it.
+
+        Args:
+          png: on the same file system.
+          image: its entry in `images`.
+          segments_info: of its annotation.
+        Returns:
+          Path of the PNG, named as `write` would.
+        Raises:
+          ValueError: an image id given twice.
+        """
+        return png.replace(self._add(image, segments_info))
 
     def close(self) -> None:
         """Writes the JSON (temporary file, then rename)."""
@@ -169,6 +175,22 @@ class PanopticWriter:
     ) -> None:
         if kind is None:
             self.close()
+
+    def _add(self, image: dict[str, Any], segments_info: list[dict[str, Any]]) -> Path:
+        """Lists an image and returns the path of its PNG."""
+        image_id = image["id"]
+        if image_id in self._images:
+            raise ValueError(f"image id {image_id!r} was written before; use each once")
+        self._images[image_id] = image
+        png_name = self._free_name(Path(image["file_name"]).stem)
+        self._annotations.append(
+            {
+                "image_id": image_id,
+                "file_name": png_name,
+                "segments_info": segments_info,
+            }
+        )
+        return self.png_dir / png_name
 
     def _free_name(self, stem: str) -> str:
         # Lower case: on some file systems A.png and a.png are one file.

@@ -1,8 +1,14 @@
 """Fixtures that several test folders use; sets JAX up before any test imports it."""
 
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tests compile the same program again and again. Every process keeps its own and for
+# this run: a test should not depend on an earlier one, and JAX does not write these
+# files in one go, so that another process, such as a test's own, could read a half.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pix2seq_d_compiled_")
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # in the processes of tests
 # The suite compiles much and computes little.
 os.environ.setdefault(
     "XLA_FLAGS",
@@ -10,6 +16,7 @@ os.environ.setdefault(
 )
 
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -18,6 +25,13 @@ import pytest
 from PIL import Image
 
 jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_enable_compilation_cache", True)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
 
 CATEGORIES = [
     {"id": 7, "name": "sky", "isthing": 0, "color": [0, 0, 255]},
@@ -108,6 +122,7 @@ MICRO = [
     "--config.model.decoder.transformer_layers=1",
     "--config.model.decoder.head_dim=8",
     "--config.diffusion.num_steps=2",
+    "--config.diffusion.noise_draws=1",
     "--config.train.batch_size=8",
     "--config.train.log_every=1",
     "--config.evaluation.batch_size=8",

@@ -152,6 +152,8 @@ def test_wrong_types_are_refused(path, value):
         ("train.log_every", 0),
         ("data.source.name", "coco"),
         ("data.loader", "torch"),
+        ("data.resize", "gpu"),
+        ("data.decoded_size", (640, 0)),
         ("data.scale_jitter", (2.0, 1.0)),
         ("data.scale_jitter", (0.0, 1.0)),
     ],

@@ -5,12 +5,15 @@ import io
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import config_flags
+
+from pix2seq_d.training import interrupt
 
 if TYPE_CHECKING:
     from pix2seq_d import config as config_lib
@@ -37,7 +40,8 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
       name: of the command, begins the line.
       argv: arguments; None takes those of the process.
     Returns:
-      The exit status.
+      The exit status; 75 where a training saved its state and stopped, as a signal
+      asked it to: the same command goes on.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -49,16 +53,33 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None) -> int:
         return status
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted", file=sys.stderr)
-        return 130
+        return _failed(130)
+    except interrupt.Stopped:  # and has said so
+        return interrupt.EXIT_STATUS
     except BrokenPipeError:
         # `| head` has read enough; Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # what a shell says of a tool that SIGPIPE ended
-    except (ValueError, OSError, RuntimeError, flags.Error) as error:
-        if os.environ.get(TRACEBACK_VARIABLE):
+    except Exception as error:
+        is_known = isinstance(error, (ValueError, OSError, RuntimeError, flags.Error))
+        if is_known and not os.environ.get(TRACEBACK_VARIABLE):
+            text = f" error: {_one_line(error)}"
+        elif _process():
+            text = f"\n{traceback.format_exc()}"
+        else:
             raise
-        print(f"{name}: error: {_one_line(error)}", file=sys.stderr)
-        return 1
+        print(f"{name}{_process()}:{text}", file=sys.stderr)
+        return _failed(1)
+
+
+def _failed(status: int) -> int:
+    """Ends a process of several at once; else `status` is the command's."""
+    if _process():
+        # At its end JAX would wait for the others, which wait for this one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def new_flags() -> flags.FlagValues:
@@ -247,6 +268,16 @@ def _flag_help(flag: flags.Flag) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _process() -> str:
+    """' (process 2 of 4)' in a job of several."""
+    # jax.process_index() would wait for the others, which may know of no error.
+    distributed = sys.modules.get("jax._src.distributed")
+    state = getattr(distributed, "global_state", None)
+    if state is None or state.client is None:
+        return ""
+    return f" (process {state.process_id} of {state.num_processes})"
 
 
 def _one_line(error: BaseException) -> str:

@@ -29,7 +29,7 @@ from pix2seq_d.panoptic_index import read_label_space
 from pix2seq_d.training import optimizer as optimizers
 from pix2seq_d.training import state as states
 from pix2seq_d.training import workdir as workdirs
-from pix2seq_d.training.checkpoint import CheckpointStore
+from pix2seq_d.training.store import CheckpointStore
 
 
 def main(argv: list[str]) -> None:

@@ -94,8 +94,9 @@ def write_photos(source: Source, folder: Path) -> None:
 def denoising_sheet(trained: Trained, source: Source) -> np.ndarray:
     """Rows of image, truth, estimates while denoising, prediction: uint8 [H, W, 3]."""
     config, labels = trained.config, trained.labels
-    settings = eval_settings(config)
-    predictor = Predictor(config, meshes.make_mesh(), seed=config.evaluation.seed)
+    mesh = meshes.make_mesh()
+    settings = eval_settings(config, mesh)
+    predictor = Predictor(config, mesh, seed=config.evaluation.seed)
     examples = [source[index] for index in range(min(NUM_ROWS, len(source)))]
     fitted = [eval_data.fit_image(e.image, settings.image_size) for e in examples]
     states = predictor.denoising(
@@ -153,7 +154,7 @@ def summary(workdir: Path, step: int) -> str:
 
 
 def _command(
-    command: Callable[[list[str]], None], name: str, argv: Sequence[str]
+    command: Callable[[list[str]], int | None], name: str, argv: Sequence[str]
 ) -> None:
     sys.stdout.flush()
     print(

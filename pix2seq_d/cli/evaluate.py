@@ -2,36 +2,35 @@
 
   python -m launch.evaluate --workdir=work/shapes
   python -m launch.evaluate --workdir=work/shapes --config.diffusion.num_steps=5
+  python -m launch.evaluate --workdir=work/shapes --follow
 
 Writes metrics.json, table.md, panoptic.json with panoptic/*.png, and examples.png
-(worst, median and best images).
+(worst, median and best images) into <workdir>/evaluation/<step>. With --follow it
+waits for the checkpoints of a training that another job runs, and ends when the
+last one is evaluated.
 """
 
 import dataclasses
 import functools
-import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 from absl import flags
-from PIL import Image
 
-from pix2seq_d.cli import app
-from pix2seq_d.data import sources
-from pix2seq_d.data.source import Source
+from pix2seq_d.cli import app, compilation_cache, processes
+from pix2seq_d.cli.evaluate_checkpoint import evaluate, prepare
 from pix2seq_d.evaluation import table
-from pix2seq_d.evaluation.runner import Evaluation, Report
-from pix2seq_d.inference.predictor import Predictor, eval_settings
-from pix2seq_d.panoptic_files import PanopticWriter, read_map
-from pix2seq_d.panoptic_index import read_index
-from pix2seq_d.progress import Progress
-from pix2seq_d.sharding import mesh as meshes
-from pix2seq_d.training import checkpoint
+from pix2seq_d.training import checkpoint, follow
 from pix2seq_d.training.checkpoint import Trained
-from pix2seq_d.visualize.sheet import SheetRow, contact_sheet
+from pix2seq_d.training.evaluate import eval_line, eval_scalars
+from pix2seq_d.training.journal import say
+from pix2seq_d.training.writer import JSON_LINES, Writer, make_writers
+from pix2seq_d.visualize.curves import read_metrics
 
 # What may differ from the training: everything else is baked into the weights.
 OVERRIDES = ("diffusion.", "evaluation.", "data.source.", "train.dtype")
+EVALUATION = "evaluation"  # folder of the results in a workdir
 
 
 def main(argv: list[str]) -> None:
@@ -46,7 +45,8 @@ def main(argv: list[str]) -> None:
     flags.DEFINE_string(
         "output",
         None,
-        "Folder for the results; <workdir>/evaluation/<step> by default.",
+        "Folder for the results; <workdir>/evaluation/<step> by default. With "
+        "--follow: the folder above those of the steps.",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -56,103 +56,111 @@ def main(argv: list[str]) -> None:
         flag_values=values,
         lower_bound=1,
     )
+    flags.DEFINE_boolean(
+        "follow",
+        False,
+        "Evaluate the latest checkpoint whenever there is a new one, until the "
+        "training ends. Scores go to <workdir>/evaluation/metrics.jsonl, too; steps "
+        "in there are not evaluated again.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "all_steps",
+        False,
+        "With --follow: evaluate every checkpoint, the earliest first.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "follow_timeout_s",
+        7200.0,
+        "With --follow: seconds to wait for a new checkpoint before giving up.",
+        flag_values=values,
+        lower_bound=0.0,
+    )
+    processes.define(values)
     assert __doc__
-    if not app.parse(values, argv, __doc__):
+    sections = {processes.SECTION: processes.NAMES}
+    if not app.parse(values, argv, __doc__, sections=sections):
         return
     app.require(values, "workdir")
+    if values.follow and values.step is not None:
+        raise app.UsageError("--step and --follow exclude each other; give one")
+    if values.all_steps and not values.follow:
+        raise app.UsageError("--all_steps works with --follow only; add it")
+    processes.join(values)
+    compilation_cache.use()
+    if values.follow:
+        _follow(values, overrides)
+        return
 
     trained = checkpoint.load(values.workdir, step=values.step)
-    config = app.override(trained.config, overrides, allowed=OVERRIDES)
+    trained = _overridden(trained, overrides)
     output = values.output
     if output is None:
-        output = trained.workdir / "evaluation" / str(trained.step)
-    evaluate(
-        dataclasses.replace(trained, config=config),
-        Path(output),
-        limit=values.limit,
-    )
+        output = trained.workdir / EVALUATION / str(trained.step)
+    output = Path(output)
+    predictor, source = prepare(trained.config)
+    report = evaluate(trained, predictor, source, output, limit=values.limit)
+    if jax.process_index() == 0:
+        print(table.markdown(report, source.label_space))
+        print(f"metrics:     {output / 'metrics.json'}")
+        print(f"predictions: {output / 'panoptic.json'}")
+        print(f"pictures:    {output / 'examples.png'}")
 
 
-def evaluate(trained: Trained, output: Path, *, limit: int | None = None) -> Report:
-    """Evaluates, prints the table and writes the files named above."""
-    config = trained.config
-    source = sources.make_source(
-        config.data.source, train=False, size=config.model.image_size
-    )
-    sources.check_labels(trained.labels, source.label_space)
-    mesh = meshes.make_mesh()
-    meshes.check_batch_size(
-        config.evaluation.batch_size, mesh, field="evaluation.batch_size"
-    )
-    predictor = Predictor(config, mesh, seed=config.evaluation.seed)
-    evaluation = Evaluation(
-        functools.partial(predictor.labels, trained.variables),
-        source,
-        eval_settings(config),
-        limit=limit,
-    )
-    print(
-        f"evaluating step {trained.step} on {evaluation.total} images, "
-        f"{config.diffusion.num_steps} sampler steps ...",
-        file=sys.stderr,
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    ranked = []
-    progress = Progress("evaluate", evaluation.total, unit="image")
-    with PanopticWriter(output, source.label_space) as writer:
-        for done, scored in enumerate(evaluation, start=1):
-            writer.write(
-                scored.prediction,
-                image_id=scored.example.image_id,
-                file_name=scored.example.file_name,
-            )
-            ranked.append((scored.pq, scored.index))
-            if done == 1:
-                progress.restart(done)  # what came before was compiling
-            progress.update(done)
-    report = evaluation.report()
-    text = table.markdown(report, source.label_space)
-    (output / "table.md").write_text(text + "\n", encoding="utf-8")
-    metrics = table.to_json(report, source.label_space) | {
-        "step": trained.step,
-        "sampler": dataclasses.asdict(config.diffusion),
-        "evaluation": dataclasses.asdict(config.evaluation),
-    }
-    (output / "metrics.json").write_text(
-        json.dumps(metrics, indent=2) + "\n", encoding="utf-8"
-    )
-    _write_examples(output, source, ranked)
-    print(text)
-    print(f"metrics:     {output / 'metrics.json'}")
-    print(f"predictions: {output / 'panoptic.json'}")
-    print(f"pictures:    {output / 'examples.png'}")
-    return report
+def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
+    """Evaluates checkpoints as they come."""
+    workdir = Path(values.workdir).resolve()
+    output = Path(values.output) if values.output else workdir / EVALUATION
+    path = output / JSON_LINES
+    done = {record["step"] for record in read_metrics(path)} if path.exists() else set()
+    writers: list[Writer] = []
+    # Compiled once, as long as the training keeps its config.
+    prepared = functools.lru_cache(maxsize=1)(prepare)
 
-
-def _write_examples(
-    output: Path, source: Source, ranked: list[tuple[float, int]]
-) -> None:
-    """A sheet of the worst, median and best two images by their own PQ."""
-    order = sorted(ranked)
-    middle = len(order) // 2
-    chosen = order[:2] + order[middle - 1 : middle + 1] + order[-2:]
-    kinds = ["worst", "worst", "median", "median", "best", "best"]
-    index = read_index(output / "panoptic.json")
-    rows, seen = [], set()
-    for kind, (pq, number) in zip(kinds, chosen, strict=False):
-        if number in seen:
-            continue
-        seen.add(number)
-        example = source[number]
-        prediction = read_map(index, output / "panoptic", example.image_id)
-        rows.append(
-            SheetRow(
-                example.image,
-                example.panoptic,
-                prediction,
-                title=f"{kind}: {example.file_name}",
-                pq=pq,
-            )
+    def evaluate_step(step: int) -> None:
+        # A function, so that its weights are freed before the next are read.
+        trained = follow.load(workdir, step)
+        if trained is None:
+            say(f"step {step} was deleted while it was read (train.keep); going on")
+            return
+        trained = _overridden(trained, overrides)
+        config = trained.config
+        report = evaluate(
+            trained, *prepared(config), output / str(step), limit=values.limit
         )
-    sheet = contact_sheet(rows, source.label_space)
-    Image.fromarray(sheet).save(output / "examples.png")
+        say(eval_line(report, step, config.train.num_steps))
+        if jax.process_index() == 0:
+            if not writers:
+                writers.extend(
+                    make_writers(
+                        output,
+                        resume_step=max(done, default=0),
+                        tensorboard=config.train.tensorboard,
+                    )
+                )
+            for writer in writers:
+                writer.write(step, eval_scalars(report))
+        done.add(step)
+
+    say(f"waiting for checkpoints in {workdir} ...")
+    try:
+        while True:
+            step = follow.wait_for_step(
+                workdir,
+                done,
+                all_steps=values.all_steps,
+                timeout_s=values.follow_timeout_s,
+            )
+            if step is None:
+                break
+            evaluate_step(step)
+    finally:
+        for writer in writers:
+            writer.close()
+    say(f"the training's last step is evaluated: {path}")
+
+
+def _overridden(trained: Trained, overrides: Sequence[str]) -> Trained:
+    config = app.override(trained.config, overrides, allowed=OVERRIDES)
+    return dataclasses.replace(trained, config=config)

@@ -63,9 +63,7 @@ def main(argv: list[str]) -> None:
     if values.min_area is not None:
         evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
     mesh = meshes.make_mesh()
-    # A batch has to split over the devices; the rest of it is padding.
     batch_size = min(values.batch_size, len(paths))
-    batch_size = -(-batch_size // mesh.size) * mesh.size
     evaluation = dataclasses.replace(evaluation, batch_size=batch_size)
     config = dataclasses.replace(config, evaluation=evaluation)
     failed = predict(
@@ -118,7 +116,7 @@ def predict(
     """Predicts and writes; returns one message per image that cannot be read."""
     config, labels = trained.config, trained.labels
     predictor = Predictor(config, mesh, seed=seed)
-    settings = eval_settings(config)
+    settings = eval_settings(config, mesh)
     images: dict[int, np.ndarray] = {}
     failed: list[str] = []
 

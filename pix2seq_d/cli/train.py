@@ -5,17 +5,17 @@ python -m launch.train --config=configs/custom.py:tiny --workdir=work/mine \
       --config.data.source.root=DIR
 """
 
-import sys
+import re
 from pathlib import Path
 
 import ml_collections
 from absl import flags
 
 from pix2seq_d import config as config_lib
-from pix2seq_d.cli import app
+from pix2seq_d.cli import app, compilation_cache, processes
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int | None:
     """The command `train`."""
     argv = app.resolve_config(argv)
     values = app.new_flags()
@@ -26,10 +26,34 @@ def main(argv: list[str]) -> None:
         "Folder for checkpoints and metrics; one training only.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "profile_steps",
+        None,
+        "First and last step of a trace for TensorBoard's profiler or Perfetto, e.g. "
+        "10:20; written to WORKDIR/profile.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "dry_run",
+        False,
+        "Compile the training step and print memory, arithmetic, traffic, time and "
+        "cost; reads no data, needs no workdir.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "topology",
+        None,
+        "The same with the TPU compiler for a slice that is not here, e.g. v5e:4x4 or "
+        "v5p:2x2x4; needs libtpu.",
+        flag_values=values,
+    )
+    processes.define(values)
     assert __doc__
-    if not app.parse(values, argv, __doc__):
-        return
-    app.require(values, "config", "workdir")
+    sections = {processes.SECTION: processes.NAMES}
+    if not app.parse(values, argv, __doc__, sections=sections):
+        return None
+    is_dry = values.dry_run or values.topology is not None
+    app.require(values, *(("config",) if is_dry else ("config", "workdir")))
     fields = values.config
     if not isinstance(fields, ml_collections.ConfigDict):
         raise app.UsageError(
@@ -43,10 +67,30 @@ def main(argv: list[str]) -> None:
         if fields.init[name]:
             fields.init[name] = str(Path(fields.init[name]).resolve())
     config = config_lib.from_config_dict(fields)
+    if is_dry:
+        from pix2seq_d.cli import dry_run
+
+        return dry_run.run(config, slice_name=values.topology)
+    profile_steps = _steps(values.profile_steps)
 
     # After the flags: a typo should not wait for Flax and Orbax.
     from pix2seq_d.training import loop
+    from pix2seq_d.training.journal import say
 
     workdir = Path(values.workdir)
-    loop.train(config, workdir)
-    print(f"trained: {workdir}", file=sys.stderr)
+    processes.join(values)
+    compilation_cache.use()
+    loop.train(config, workdir, profile_steps=profile_steps)
+    say(f"trained: {workdir}")
+
+
+def _steps(text: str | None) -> tuple[int, int] | None:
+    """'10:20' -> (10, 20)."""
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+):(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise app.UsageError(
+            f"--profile_steps={text}: give the first and the last step, e.g. 10:20"
+        )
+    return int(match[1]), int(match[2])

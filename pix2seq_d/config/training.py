@@ -14,8 +14,10 @@ SOURCES = (
     *("tfds", "arrays", "shapes_video"),
 )
 LOADERS = ("memory", "tf")
+RESIZES = ("host", "device")
 DTYPES = ("float32", "bfloat16")
 OPTIMIZERS = ("adamw", "lamb")
+REMAT = ("none", "dots", "blocks")
 NONFINITE = ("stop", "skip")
 
 
@@ -142,12 +144,16 @@ class TrainConfig:
     eval_at_start: bool = False  # evaluate the untrained model too
     eval_images: int = 0  # images of an evaluation while training; 0: all
     tensorboard: bool = True  # write event files where TensorFlow is installed
+    wandb: bool = False  # log to Weights & Biases, too
 
     def __post_init__(self) -> None:
         require(
             self.dtype in DTYPES, f"train.dtype={self.dtype!r}: choose one of {DTYPES}"
         )
         require_range("train", self, 1, INF, "batch_size", "num_steps", "keep")
+        require(
+            self.remat in REMAT, f"train.remat={self.remat!r}: choose one of {REMAT}"
+        )
         require(
             self.on_nonfinite in NONFINITE,
             f"train.on_nonfinite={self.on_nonfinite!r}: choose one of {NONFINITE}",
@@ -182,7 +188,8 @@ class ShardingConfig:
 class EvaluationConfig:
     """Sampling and post-processing of an evaluation (spec 6.1)."""
 
-    batch_size: int = 16  # images per call, over all devices
+    # Images per call, over all devices; rounded up to a multiple of their number.
+    batch_size: int = 16
     min_area: int = 40  # px at original size; smaller segments become void
     merge_stuff: bool = True  # one segment per stuff class (spec 6.1, last line)
     seed: int = 0  # of the sampler's noise
@@ -214,6 +221,10 @@ class DataConfig:
     # tf: reads every epoch; memory: reads once, keeps all on the devices, needs no
     # TensorFlow.
     loader: str = "tf"
+    # Where `tf` resizes, flips and colours: host, the processor; device, which gets
+    # images up to decoded_size (H, W) as they are decoded. Larger ones, the host.
+    resize: str = "host"
+    decoded_size: tuple[int, int] = (640, 640)  # COCO's largest
     # Broken or missing training images to go on without; 0: stop at the first. Each
     # process counts those that it reads, anew after every start.
     max_skipped: int = 0
@@ -231,6 +242,14 @@ class DataConfig:
         require(
             self.loader in LOADERS,
             f"data.loader={self.loader!r}: choose one of {LOADERS}",
+        )
+        require(
+            self.resize in RESIZES,
+            f"data.resize={self.resize!r}: choose one of {RESIZES}",
+        )
+        require(
+            min(self.decoded_size) >= 1,
+            f"data.decoded_size={self.decoded_size!r}: take (height, width) >= 1",
         )
         require_range("data", self, 0, 1, "flip", "color_jitter")
         require_range("data", self, 0, INF, "max_skipped")

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import itertools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pix2seq_d import panoptic
+from pix2seq_d.data import order
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
 from pix2seq_d.data.workers import ordered_map
@@ -112,6 +112,38 @@ def restore(
     return panoptic.resize_nearest(content, (int(original[0]), int(original[1])))
 
 
+def share(
+    total: int, *, batch_size: int, process_index: int, process_count: int
+) -> list[int]:
+    """One process's images, a contiguous part of every global batch.
+
+    The processes together have each image once; their shares are equally long, so
+    that all make the same number of batches. One process has them in order.
+
+    Args:
+      total: images 0 ... total - 1 are taken.
+      batch_size: rows of a global batch, over all processes.
+      process_index: this process, in [0, process_count).
+      process_count: processes that evaluate.
+
+    Returns:
+      Indices into the source; -1 stands for padding in the last batch.
+
+    Raises:
+      ValueError: the batch cannot be split evenly, or the process is out of range.
+    """
+    indices: list[int] = []
+    for batch in range(-(-total // batch_size)):
+        positions = order.batch_positions(
+            batch,
+            batch_size=batch_size,
+            process_index=process_index,
+            process_count=process_count,
+        )
+        indices += np.where(positions < total, positions, -1).tolist()
+    return indices
+
+
 def eval_batches(
     source: Source,
     *,
@@ -120,11 +152,10 @@ def eval_batches(
     max_instances: int,
     batch_size: int,
     rule: IdRule = COCO,
-    limit: int | None = None,
     indices: Iterable[int] | None = None,
     num_workers: int = 4,
 ) -> Generator[Batch, None, None]:
-    """One pass over a source in order, with the truth.
+    """One pass over a source, with the truth.
 
     Args:
       source: labelled images of any size.
@@ -133,20 +164,15 @@ def eval_batches(
       max_instances: number of instance ids, 0 included.
       batch_size: rows of every batch.
       rule: which segments get instance ids.
-      limit: number of leading examples to take; None takes all.
-      indices: examples to take instead, e.g. one process's share; -1 stands for
-        a padding row, so that shares can be given one length.
+      indices: examples to take, as of `share`, -1 for a padding row; None takes all
+        in order.
       num_workers: threads that read and resize.
 
     Returns:
       Generator of dicts: those of `image_batches` and `labels` int32
       [B, h, w, 2] (semantic, instance), 0 in padding.
     """
-    if indices is None:
-        count = len(source) if limit is None else min(limit, len(source))
-        indices = range(count)
-    elif limit is not None:
-        indices = itertools.islice(indices, limit)
+    indices = range(len(source)) if indices is None else indices
 
     def load(index: int) -> Batch:
         if index < 0:

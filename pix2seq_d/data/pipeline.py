@@ -7,12 +7,13 @@ numbers: every worker writes its example straight into its row of the batch, for
 
 import functools
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pix2seq_d.data import augment, order, transforms
+from pix2seq_d.data import augment, decoded, order, reading, transforms
 from pix2seq_d.data.augment import FLIP_ONLY, Augmentation
 from pix2seq_d.data.buffers import Buffers
 from pix2seq_d.data.prefetch import prefetch
@@ -31,36 +32,33 @@ class _UnderWay:
 
     Args:
       share: examples in a batch.
-      image_size: (H, W).
-      mask_size: (h, w).
-      num_past: F.
+      parts: shape and type of each part of an example, by name.
     """
 
     def __init__(
-        self,
-        share: int,
-        image_size: Sequence[int],
-        mask_size: Sequence[int],
-        num_past: int,
+        self, share: int, parts: Mapping[str, tuple[Sequence[int], npt.DTypeLike]]
     ) -> None:
-        self._images = Buffers((share, *image_size, 3), np.float32)
-        self._labels = Buffers((share, *mask_size, 2 * num_past + 2), np.int32)
-        self._arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._buffers = {
+            name: Buffers((share, *shape), dtype)
+            for name, (shape, dtype) in parts.items()
+        }
+        self._batches: dict[int, Batch] = {}
         self._lock = threading.Lock()
 
-    def row(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Memory of an example: image [H, W, 3], labels [h, w, 2 (F + 1)]."""
+    def row(self, step: int, row: int) -> Batch:
+        """Memory of an example, to be filled."""
         with self._lock:
-            if step not in self._arrays:
-                self._arrays[step] = self._images.take(), self._labels.take()
-            image, labels = self._arrays[step]
-        return image[row], labels[row]
+            if step not in self._batches:
+                self._batches[step] = {k: b.take() for k, b in self._buffers.items()}
+            batch = self._batches[step]
+        return {name: array[row, ...] for name, array in batch.items()}
 
     def finish(self, step: int) -> Batch:
-        """The batch, which is no longer under way."""
+        """The batch, which is no longer under way; `past` of `labels` by itself."""
         with self._lock:
-            image, labels = self._arrays.pop(step)
-        batch = {"image": image, "labels": labels[..., -2:]}
+            batch = self._batches.pop(step)
+        labels = batch["labels"]
+        batch["labels"] = labels[..., -2:]
         if labels.shape[-1] > 2:
             batch["past"] = labels[..., :-2]
         return batch
@@ -82,6 +80,7 @@ def train_batches(
     process_count: int = 1,
     num_workers: int | None = None,
     read_timeout_s: float = 600.0,
+    decoded_size: Sequence[int] | None = None,
     place: Callable[[Batch], Any] = dict,
 ) -> Generator[Any, None, None]:
     """Endless training batches; batch k is a pure function of (seed, k).
@@ -102,12 +101,19 @@ def train_batches(
       num_workers: examples made at once; None: one for each CPU that this process
         may use. It does not change the batches.
       read_timeout_s: how long a batch may take.
+      decoded_size: (H, W), at least `image_size` is taken; None makes whole batches
+        here. Else images up to that size are left as they are decoded, and
+        `device_pipeline` makes the batch of them; larger ones are resized here and
+        rounded to whole levels.
       place: called on every batch a step ahead, in a thread; puts it on devices.
 
     Returns:
       Generator of what `place` makes of dicts with `image` float32 [B, H, W, 3] in
       [0, 1] and `labels` int32 [B, h, w, 2] (semantic, instance), B being this
       process's share; for clips also `past` int32 [B, h, w, 2 F], oldest first.
+      With `decoded_size` `image` is uint8 [B, H', W', 3], each in the upper left
+      corner of arbitrary content, labels have the smallest type, and there are
+      `original` int32 [B, 2], (height, width) of each, and the fields of `ImageDraw`.
 
     Raises:
       ValueError: at once for a bad argument; from the generator, whatever the
@@ -135,14 +141,20 @@ def train_batches(
         max_instances=max_instances,
         num_past=num_past,
     )
-    transform = functools.partial(
-        transforms.train_image,
-        colors=augmentation.color_jitter > 0,
-        method="bicubic" if num_past else "bilinear",
-    )
+    method = "bicubic" if num_past else "bilinear"
     reader = Reader(source, max_instances=max_instances, rule=rule)
 
-    under_way = _UnderWay(share, image_size, mask_size, num_past)
+    label_shape = (*mask_size, 2 * num_past + 2)
+    if decoded_size is None:
+        parts = {
+            "image": ((*image_size, 3), np.float32),
+            "labels": (label_shape, np.int32),
+        }
+    else:
+        room = np.maximum(decoded_size, image_size).tolist()
+        label_type = reading.label_type(source.label_space, max_instances)
+        parts = {"labels": (label_shape, label_type), **decoded.parts(room)}
+    under_way = _UnderWay(share, parts)
     # By running number. An exception must not cross TensorFlow, which would wrap it
     # in a stack dump: the consumer raises it.
     failures: dict[int, BaseException] = {}
@@ -150,7 +162,7 @@ def train_batches(
     def make(number: np.int64) -> np.int64:
         step, row = divmod(int(number), share)
         try:
-            image, labels = under_way.row(step, row)
+            out = under_way.row(step, row)
             epoch, index = order.locate(
                 positions(step)[row], num_examples=len(source), seed=seed
             )
@@ -160,8 +172,23 @@ def train_batches(
                 original=arrays.image.shape,
                 id_range=arrays.numbering.id_range,
             )
-            transform(arrays.image, drawn.image, out=image)
-            arrays.masks(drawn.labels, out=labels)
+            if decoded_size is None:
+                transforms.train_image(
+                    arrays.image,
+                    drawn.image,
+                    out=out["image"],
+                    colors=augmentation.color_jitter > 0,
+                    method=method,
+                )
+            else:
+                decoded.put(
+                    arrays.image,
+                    drawn.image,
+                    out=out,
+                    image_size=image_size,
+                    method=method,
+                )
+            arrays.masks(drawn.labels, out=out["labels"])
         except BaseException as error:
             failures[int(number)] = error
         return number

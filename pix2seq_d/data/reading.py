@@ -5,6 +5,7 @@ import threading
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pix2seq_d.data import sizes
 from pix2seq_d.data.augment import LabelDraw
@@ -28,17 +29,18 @@ class Arrays(NamedTuple):
     ids: np.ndarray
     numbering: Numbering
 
-    def labels(self) -> np.ndarray:
-        """[H, W, 2 (F + 1)] int32: (semantic, instance) of every frame."""
-        labels = self.numbering.labels(self.ids)
+    def labels(self, dtype: npt.DTypeLike = np.int32) -> np.ndarray:
+        """[H, W, 2 (F + 1)] `dtype`: (semantic, instance) of every frame."""
+        labels = self.numbering.labels(self.ids, dtype)
         return labels.reshape(*labels.shape[:2], -1)
 
     def masks(self, draw: LabelDraw, out: np.ndarray | None = None) -> np.ndarray:
-        """[h, w, 2 (F + 1)] int32: labels at mask size as a draw has them.
+        """[h, w, 2 (F + 1)]: labels at mask size as a draw has them.
 
         Args:
           draw: for this example.
-          out: [h, w, 2 (F + 1)] int32, filled and returned; None makes one.
+          out: [h, w, 2 (F + 1)] of any integers, filled and returned; None makes one
+            of int32.
         """
         frames = self.ids.shape[-1]
         shape = len(draw.rows), len(draw.cols), 2 * frames
@@ -48,7 +50,7 @@ class Arrays(NamedTuple):
         out[height:], out[:height, width:] = 0, 0
         ids = self.ids.take(draw.rows[:height], axis=0, mode="clip")
         ids = ids.take(draw.cols[:width], axis=1, mode="clip")
-        labels = self.numbering.renumbered(draw.new_id).labels(ids)
+        labels = self.numbering.renumbered(draw.new_id).labels(ids, out.dtype)
         out[:height, :width] = labels.reshape(height, width, 2 * frames)
         for frame in np.flatnonzero(~draw.keep):
             out[..., 2 * frame : 2 * frame + 2] = 0
@@ -66,6 +68,11 @@ def read(
     image, ids = example.image, [frame.ids[..., None] for frame in frames]
     ids = np.concatenate(ids, -1) if past else ids[0]
     return Arrays(image, ids, numbering)
+
+
+def label_type(label_space: LabelSpace, max_instances: int) -> np.dtype:
+    """The smallest type that holds semantic and instance numbers."""
+    return np.min_scalar_type(max(label_space.num_classes, max_instances) - 1)
 
 
 def check_sizes(example: Example) -> None:

@@ -173,12 +173,19 @@ def train_batches(
                 "tensorflow-cpu, or take data.loader='memory' (README, \"Without "
                 'TensorFlow")'
             )
-        from pix2seq_d.data import pipeline
+        from pix2seq_d.data import device_pipeline, pipeline
 
-        batches = functools.partial(
-            pipeline.train_batches,
-            place=functools.partial(meshes.put_batch, mesh=mesh),
-        )
+        if data.resize == "device":
+            batches = functools.partial(
+                device_pipeline.train_batches,
+                decoded_size=data.decoded_size,
+                mesh=mesh,
+            )
+        else:
+            batches = functools.partial(
+                pipeline.train_batches,
+                place=functools.partial(meshes.put_batch, mesh=mesh),
+            )
     return batches(
         source,
         image_size=model.image_size,

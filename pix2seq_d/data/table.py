@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pix2seq_d.data import reading
 from pix2seq_d.data.padded_rows import PaddedRows
 from pix2seq_d.data.reader import Reader
 from pix2seq_d.data.source import Source
@@ -47,12 +48,11 @@ def load(
     """
     count = len(source)
     reader = Reader(source, max_instances=max_instances, rule=rule)
-    largest = max(source.label_space.num_classes, max_instances) - 1
-    label_type = np.min_scalar_type(largest)
+    label_type = reading.label_type(source.label_space, max_instances)
 
     def read(index: int) -> tuple[str, np.ndarray, np.ndarray, int]:
         arrays, name = reader.read(index)
-        labels = arrays.labels().astype(label_type)
+        labels = arrays.labels(label_type)
         return name, arrays.image, labels, arrays.numbering.id_range
 
     found = ordered_map(

@@ -3,6 +3,9 @@
 Knows no model: a `predict_fn` maps network images to label maps. Beside the PQ
 stands the *oracle*, the PQ of the truth itself sent through mask size and back:
 the most that this mask size allows.
+
+Several processes share the images. Their counts are whole numbers, so that any
+number of processes gives the same bits.
 """
 
 import dataclasses
@@ -13,11 +16,13 @@ import numpy as np
 
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
+from pix2seq_d.evaluation.counts import Counts
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
 from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
+from pix2seq_d.sharding.gather import gather
 
 # (images [B, H, W, 3] float32, index [B] int32 with -1 for padding)
 # -> labels [B, h, w, 2] int
@@ -32,7 +37,7 @@ class Settings:
       image_size: (H, W) of the network's input.
       mask_size: (h, w) of the masks.
       max_instances: number of instance ids, 0 included.
-      batch_size: images per call of the predict function.
+      batch_size: images per call of the predict function, over all processes.
       min_area: smallest segment in pixels at original size.
       merge_stuff: whether all segments of a stuff class become one.
       rule: which segments have instance ids.
@@ -68,21 +73,38 @@ class Scored:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Results over all images so far, as `PanopticQuality.result` gives them."""
+    """Results over all images.
+
+    Attributes:
+      pq: as `PanopticQuality.result` gives it.
+      oracle: the same for the truth sent through mask size.
+      images: position in the source -> the image's own mean PQ, in order.
+    """
 
     pq: dict[str, dict[Any, Any]]
     oracle: dict[str, dict[Any, Any]]
-    num_images: int
+    images: dict[int, float]
+
+    @property
+    def num_images(self) -> int:
+        """Number of images evaluated."""
+        return len(self.images)
+
+
+class IncompleteEvaluation(RuntimeError):
+    """Not every image was evaluated exactly once."""
 
 
 class Evaluation:
     """Runs a predict function over a source; iterate it, then take `report()`.
 
     Args:
-      predict_fn: see `PredictFn`.
+      predict_fn: see `PredictFn`; B is this process's share of a batch.
       source: labelled images.
       settings: sizes and post-processing.
       limit: number of leading images; None takes all.
+      process_index: this process, in [0, process_count).
+      process_count: processes that evaluate, each with a share of the images.
     """
 
     def __init__(
@@ -92,18 +114,27 @@ class Evaluation:
         settings: Settings,
         *,
         limit: int | None = None,
+        process_index: int = 0,
+        process_count: int = 1,
     ) -> None:
         self._predict_fn = predict_fn
         self._source = source
         self._settings = settings
-        self._limit = limit
         self._pq = PanopticQuality(source.label_space)
         self._oracle = PanopticQuality(source.label_space)
-        self._seen = 0
+        self._scored: list[tuple[int, float]] = []
+        self._process_count = process_count
         self.total = len(source) if limit is None else min(limit, len(source))
+        self._share = eval_data.share(
+            self.total,
+            batch_size=settings.batch_size,
+            process_index=process_index,
+            process_count=process_count,
+        )
+        self.mine = [index for index in self._share if index >= 0]
 
     def __iter__(self) -> Iterator[Scored]:
-        """Yields every image as it is scored."""
+        """Yields every image of this process as it is scored."""
         settings = self._settings
         source = _Keeping(self._source)
         batches = eval_data.eval_batches(
@@ -111,9 +142,9 @@ class Evaluation:
             image_size=settings.image_size,
             mask_size=settings.mask_size,
             max_instances=settings.max_instances,
-            batch_size=settings.batch_size,
+            batch_size=settings.batch_size // self._process_count,
             rule=settings.rule,
-            limit=self._limit,
+            indices=self._share,
         )
         for batch in batches:
             labels = self._predict_fn(batch["image"], batch["index"])
@@ -129,8 +160,34 @@ class Evaluation:
                     )
 
     def report(self) -> Report:
-        """Results over the images iterated so far."""
-        return Report(self._pq.result(), self._oracle.result(), self._seen)
+        """Results over the images of all processes; each has to call it.
+
+        Raises:
+          IncompleteEvaluation: an image is missing or was scored twice.
+        """
+        shares = gather(
+            {
+                "pq": self._pq.counts.to_json(),
+                "oracle": self._oracle.counts.to_json(),
+                "scored": self._scored,
+            }
+        )
+        scored = sorted(
+            (index, pq) for share in shares for index, pq in share["scored"]
+        )
+        if [index for index, _ in scored] != list(range(self.total)):
+            raise IncompleteEvaluation(
+                f"{len({index for index, _ in scored})} of {self.total} images were "
+                f"evaluated, in {len(scored)} turns by {len(shares)} process(es); "
+                "evaluate each image once, in as many processes as share them"
+            )
+        total = {}
+        for name in ("pq", "oracle"):
+            quality = PanopticQuality(self._source.label_space)
+            for share in shares:
+                quality.add(Counts.from_json(share[name]))
+            total[name] = quality.result()
+        return Report(total["pq"], total["oracle"], dict(scored))
 
     def _score(
         self,
@@ -154,7 +211,7 @@ class Evaluation:
         ]
         counts = self._pq.update(example.panoptic, maps[0])
         oracle_counts = self._oracle.update(example.panoptic, maps[1])
-        self._seen += 1
+        self._scored.append((index, counts.mean_pq()))
         return Scored(
             index, example, maps[0], counts.mean_pq(), oracle_counts.mean_pq()
         )

@@ -12,6 +12,7 @@ from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.inference import image
 from pix2seq_d.models import Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.sharding.layout import Layout
 
 
 class Predictor:
@@ -24,10 +25,13 @@ class Predictor:
     """
 
     def __init__(self, config: Config, mesh: jax.sharding.Mesh, *, seed: int) -> None:
-        self._mesh, self._seed = mesh, seed
-        model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
+        self.mesh = mesh
         predict = functools.partial(
-            image.predict, model=model, diffusion=config.diffusion
+            _predict,
+            seed=seed,
+            layout=Layout(mesh),
+            model=Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype)),
+            diffusion=config.diffusion,
         )
         self._predict = jax.jit(predict, out_shardings=meshes.over_batch(mesh))
         self._denoising = jax.jit(functools.partial(predict, return_states=True))
@@ -35,39 +39,55 @@ class Predictor:
     def labels(
         self, variables: Any, images: np.ndarray, index: np.ndarray
     ) -> np.ndarray:
-        """Predicts (semantic, instance) at mask size.
+        """Predicts (semantic, instance) at mask size; all processes have to call it.
 
         Args:
-          variables: {'params', 'batch_stats'}.
-          images: [B, H, W, 3] float32 in [0, 1] or uint8; B splits over the mesh.
+          variables: {'params', 'batch_stats'}, whole on every device or split over
+            them as in training; no second copy outlives the call.
+          images: [B, H, W, 3] float32 in [0, 1] or uint8, this process's share of a
+            batch that splits over the mesh.
           index: [B] int32, names each image's noise; negative for padding.
         Returns:
-          [B, h, w, 2] int32.
+          [B, h, w, 2] int32, of this process's images.
         """
-        placed = meshes.put_batch({"image": images}, self._mesh)["image"]
-        labels = self._predict(variables, placed, self._keys(index))
-        return meshes.local_rows(labels)
+        batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
+        return meshes.local_rows(self._predict(variables, **batch))
 
     def denoising(
         self, variables: Any, images: np.ndarray, index: np.ndarray
     ) -> np.ndarray:
         """The decoded estimate after every step: [num_steps, B, h, w, 2] int32."""
-        keys = self._keys(index)
-        return np.asarray(self._denoising(variables, jnp.asarray(images), keys)[1])
-
-    def _keys(self, index: np.ndarray) -> jax.Array:
-        root = jax.random.key(self._seed)
-        # fold_in wants unsigned numbers; what padding gets does not matter.
-        return jax.vmap(lambda i: jax.random.fold_in(root, i))(np.maximum(index, 0))
+        return np.asarray(self._denoising(variables, images, index)[1])
 
 
-def eval_settings(config: Config) -> Settings:
-    """The evaluation settings of a config."""
+def _predict(
+    variables: Any,
+    images: jax.Array,
+    index: jax.Array,
+    *,
+    seed: int,
+    layout: Layout,
+    **settings: Any,
+) -> Any:
+    root = jax.random.key(seed)
+    # fold_in wants unsigned numbers; what padding gets does not matter.
+    keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.maximum(index, 0))
+    return image.predict(layout.gather(variables), images, keys, **settings)
+
+
+def eval_settings(config: Config, mesh: jax.sharding.Mesh) -> Settings:
+    """The evaluation settings of a config.
+
+    Args:
+      config: of the training.
+      mesh: the batch size is rounded up to a multiple of its devices. No result
+        depends on it, so an evaluation need not be refused for it.
+    """
     return Settings(
         image_size=config.model.image_size,
         mask_size=config.model.mask_size,
         max_instances=config.model.max_instances,
-        batch_size=config.evaluation.batch_size,
+        batch_size=-(-config.evaluation.batch_size // mesh.size) * mesh.size,
         min_area=config.evaluation.min_area,
         merge_stuff=config.evaluation.merge_stuff,
         rule=config.data.ids,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.config import DecoderConfig
-from pix2seq_d.models import embeddings
+from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.layers import (
     Attention,
     FeedForward,
@@ -93,10 +93,12 @@ class MiddleTransformer(nn.Module):
     Attributes:
       config: widths.
       dtype: compute dtype.
+      remat: what the backward pass computes again (`remat.run`).
     """
 
     config: DecoderConfig
     dtype: Any = jnp.float32
+    remat: str = "none"
 
     @nn.compact
     def __call__(
@@ -114,7 +116,7 @@ class MiddleTransformer(nn.Module):
         x = jnp.concatenate([x, token], axis=1)
         for index in range(c.transformer_layers):
             layer = DecoderLayer(c, dtype, name=f"layer{index}")
-            x = layer(x, memory, train=train)
+            x = remat.run(layer, x, memory, remat=self.remat, train=train)
         x = x[:, :-1].reshape(batch, height, width, dim)
         x = group_norm(dim, "output_norm")(x)
         return conv(dim, 1, "output", dtype)(x)
@@ -127,11 +129,13 @@ class MaskDecoder(nn.Module):
       config: widths and depths.
       output_channels: channels per mask pixel: groups * codes, or bits.
       dtype: compute dtype; the output is float32.
+      remat: what the backward pass computes again (`remat.run`).
     """
 
     config: DecoderConfig
     output_channels: int
     dtype: Any = jnp.float32
+    remat: str = "none"
 
     @nn.compact
     def __call__(
@@ -171,13 +175,14 @@ class MaskDecoder(nn.Module):
                 block = ResidualBlock(
                     width, c.dropout, dtype, name=f"down{level}_block{index}"
                 )
-                x = block(x, time, train=train)
+                x = remat.run(block, x, time, remat=self.remat, train=train)
                 skips.append(x)
             if level != last:
                 x = conv(width, 3, f"down{level}_resample", dtype, stride=2)(x)
                 skips.append(x)
 
-        x = MiddleTransformer(c, dtype, name="middle")(x, time, memory, train=train)
+        middle = MiddleTransformer(c, dtype, self.remat, name="middle")
+        x = middle(x, time, memory, train=train)
 
         for level in range(last, -1, -1):
             width = widths[level]
@@ -186,7 +191,7 @@ class MaskDecoder(nn.Module):
                 block = ResidualBlock(
                     width, c.dropout, dtype, name=f"up{level}_block{index}"
                 )
-                x = block(x, time, train=train)
+                x = remat.run(block, x, time, remat=self.remat, train=train)
             if level != 0:
                 x = conv(width, 3, f"up{level}_resample", dtype)(upsample(x, 2))
 

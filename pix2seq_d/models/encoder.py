@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.config import EncoderConfig, ResNetConfig
-from pix2seq_d.models import embeddings
+from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.layers import (
     Attention,
     DropPath,
@@ -48,11 +48,15 @@ class ImageEncoder(nn.Module):
       resnet: the backbone's config.
       config: the transformer's config.
       dtype: compute dtype.
+      remat: what the backward pass computes again (`remat.run`).
+      freeze_batch_norm: take the moving statistics, and leave them, in training too.
     """
 
     resnet: ResNetConfig
     config: EncoderConfig
     dtype: Any = jnp.float32
+    remat: str = "none"
+    freeze_batch_norm: bool = False
 
     @nn.compact
     def __call__(
@@ -65,7 +69,9 @@ class ImageEncoder(nn.Module):
           [B, H/16, W/16, dim] (strides for stem stride 4).
         """
         c, dtype = self.config, self.dtype
-        c2, c3, c4 = ResNet(self.resnet, dtype, name="resnet")(images, train=train)
+        resnet = ResNet(self.resnet, dtype, self.remat, name="resnet")
+        # Batch-norm is all that training changes in it.
+        c2, c3, c4 = resnet(images, train=train and not self.freeze_batch_norm)
         batch, height, width, channels = c4.shape
         x = c4.reshape(batch, height * width, channels)
         x = nn.Dropout(c.dropout, deterministic=not train, name="input_dropout")(x)
@@ -74,6 +80,7 @@ class ImageEncoder(nn.Module):
         # every layer adds to.
         x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, c.dim)
         for index in range(c.num_layers):
-            x = EncoderLayer(c, dtype, name=f"layer{index}")(x, train=train)
+            layer = EncoderLayer(c, dtype, name=f"layer{index}")
+            x = remat.run(layer, x, remat=self.remat, train=train)
         x = layer_norm("output_norm")(x).astype(dtype)
         return (c2, c3), x.reshape(batch, height, width, c.dim)

@@ -58,20 +58,32 @@ class Pix2SeqD:
     Attributes:
       config: sizes and depths.
       dtype: compute dtype; parameters, softmax, logits and x0 are float32.
+      remat: what the backward pass computes again, one of `config.REMAT`.
+      freeze_batch_norm: `encode_train` takes the moving statistics and leaves them.
     """
 
     config: ModelConfig
     dtype: Any = jnp.float32
+    remat: str = "none"
+    freeze_batch_norm: bool = False
 
     @functools.cached_property
     def encoder(self) -> ImageEncoder:
         """The Linen module of the image encoder."""
-        return ImageEncoder(self.config.resnet, self.config.encoder, self.dtype)
+        config = self.config
+        return ImageEncoder(
+            config.resnet,
+            config.encoder,
+            self.dtype,
+            self.remat,
+            self.freeze_batch_norm,
+        )
 
     @functools.cached_property
     def pyramid(self) -> FeaturePyramid:
         """The Linen module of the feature pyramid."""
-        return FeaturePyramid(self.config.pyramid, self.config.mask_size, self.dtype)
+        config = self.config
+        return FeaturePyramid(config.pyramid, config.mask_size, self.dtype, self.remat)
 
     @functools.cached_property
     def decoder(self) -> MaskDecoder:
@@ -80,7 +92,7 @@ class Pix2SeqD:
         channels = config.num_bits
         if config.prediction == "x_softmax_xent":
             channels = config.softmax_groups * config.num_codes
-        return MaskDecoder(config.decoder, channels, self.dtype)
+        return MaskDecoder(config.decoder, channels, self.dtype, self.remat)
 
     def init(self, key: jax.Array) -> Variables:
         """Draws fresh variables {'params', 'batch_stats'}, float32."""
@@ -121,7 +133,7 @@ class Pix2SeqD:
     def encode_train(
         self, variables: Variables, images: jax.Array, *, key: jax.Array
     ) -> tuple[Features, dict[str, Any]]:
-        """Encodes with batch statistics and dropout.
+        """Encodes with batch statistics, unless they are frozen, and dropout.
 
         Args:
           variables: as `init` gives them.

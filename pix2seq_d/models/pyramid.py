@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.config import PyramidConfig
+from pix2seq_d.models import remat
 from pix2seq_d.models.layers import conv, group_norm, upsample
 
 
@@ -24,7 +25,7 @@ class MergeBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, low: jax.Array, high: jax.Array | None, factor: int
+        self, low: jax.Array, high: jax.Array | None, *, factor: int
     ) -> jax.Array:
         """low [B, h, w, C], high [B, factor h, factor w, dim] or None -> like high."""
         x = conv(self.dim, 1, "lateral", self.dtype)(low)
@@ -46,11 +47,13 @@ class FeaturePyramid(nn.Module):
       config: width of the output where it is made by the last block.
       mask_size: (h, w) of the output.
       dtype: compute dtype.
+      remat: what the backward pass computes again (`remat.run`).
     """
 
     config: PyramidConfig
     mask_size: tuple[int, int]
     dtype: Any = jnp.float32
+    remat: str = "none"
 
     @nn.compact
     def __call__(self, maps: Sequence[jax.Array]) -> jax.Array:
@@ -61,10 +64,12 @@ class FeaturePyramid(nn.Module):
             if high.shape[1] > self.mask_size[0]:
                 continue
             block = MergeBlock(high.shape[-1], self.dtype, name=f"block{level}")
-            x = block(x, high, _factor(x.shape, high.shape[1:3]))
+            factor = _factor(x.shape, high.shape[1:3])
+            x = remat.run(block, x, high, remat=self.remat, factor=factor)
         if x.shape[1:3] != self.mask_size:
             block = MergeBlock(self.config.dim, self.dtype, name="block0")
-            x = block(x, None, _factor(x.shape, self.mask_size))
+            factor = _factor(x.shape, self.mask_size)
+            x = remat.run(block, x, None, remat=self.remat, factor=factor)
         return x.astype(self.dtype)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.config import ResNetConfig
+from pix2seq_d.models import remat
 from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
 
 BASE_WIDTHS = (64, 128, 256)
@@ -105,10 +106,12 @@ class ResNet(nn.Module):
     Attributes:
       config: depth, width, stem stride, and where stride and padding are.
       dtype: compute dtype.
+      remat: what the backward pass computes again (`remat.run`).
     """
 
     config: ResNetConfig
     dtype: Any = jnp.float32
+    remat: str = "none"
 
     @nn.compact
     def __call__(
@@ -124,9 +127,8 @@ class ResNet(nn.Module):
         def scaled(features: int) -> int:
             return round(features * config.width)
 
-        x = ConvNorm(scaled(64), 7, 2, dtype=dtype, name="stem")(
-            images.astype(dtype), train=train
-        )
+        stem = ConvNorm(scaled(64), 7, 2, dtype=dtype, name="stem")
+        x = remat.run(stem, images.astype(dtype), remat=self.remat, train=train)
         x = nn.relu(x)
         if config.stem_stride == 4:
             # TensorFlow's SAME pads bottom and right on even sizes. After the ReLU
@@ -148,6 +150,6 @@ class ResNet(nn.Module):
                     dtype=dtype,
                     name=f"group{group}_block{index}",
                 )
-                x = block(x, train=train)
+                x = remat.run(block, x, remat=self.remat, train=train)
             stages.append(x)
         return stages[0], stages[1], stages[2]

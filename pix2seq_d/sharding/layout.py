@@ -40,6 +40,12 @@ class Layout:
             gradients, rules.shardings(gradients, self.mesh)
         )
 
+    def examples(self, batch: Any) -> Any:
+        """Arrays whose leading axis is the batch: every example whole on its device."""
+        if self.mesh is None:
+            return batch
+        return jax.lax.with_sharding_constraint(batch, meshes.over_batch(self.mesh))
+
     def split(self, x: jax.Array, *, parts: int) -> jax.Array:
         """[B, ...] -> [parts, B / parts, ...]; every example stays on its device."""
         devices = 1 if self.mesh is None else self.mesh.size

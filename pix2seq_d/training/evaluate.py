@@ -1,6 +1,9 @@
 """The evaluation of a training that goes on: its moving average, as scalars."""
 
-import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
 
 from pix2seq_d.config import Config
 from pix2seq_d.data.source import Source
@@ -10,14 +13,37 @@ from pix2seq_d.training.state import TrainState
 
 
 def evaluate_ema(
-    state: TrainState, predictor: Predictor, source: Source, config: Config
+    state: TrainState,
+    predictor: Predictor,
+    source: Source,
+    config: Config,
+    *,
+    check: Callable[[], None],
 ) -> Report:
-    """Evaluates the moving average on the leading `train.eval_images` images."""
+    """Evaluates the moving average on the leading `train.eval_images` images.
+
+    All processes have to call it, and get the same report.
+
+    Args:
+      state: of the training.
+      predictor: of its config.
+      source: labelled images.
+      config: of the training.
+      check: called before each batch, equally often in all processes; what it raises
+        ends the evaluation.
+    """
+
+    def predict(images: np.ndarray, index: np.ndarray) -> np.ndarray:
+        check()
+        return predictor.labels(state.ema, images, index)
+
     evaluation = Evaluation(
-        functools.partial(predictor.labels, state.ema),
+        predict,
         source,
-        eval_settings(config),
+        eval_settings(config, predictor.mesh),
         limit=config.train.eval_images or None,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
     )
     for _ in evaluation:
         pass

@@ -1,4 +1,4 @@
-"""AdamW as the paper uses it: linear warm-up and decay, kernels decayed (spec 5.1)."""
+"""AdamW as the paper uses it, or LAMB: warm-up, decay, clipping, EMA (spec 5.1)."""
 
 import re
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import optax
 from jax.typing import ArrayLike
 
 from pix2seq_d.config import OptimizerConfig
+from pix2seq_d.training import encoder_rate
 
 
 def learning_rate(
@@ -49,11 +50,35 @@ def decays(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(is_kernel, params)
 
 
+def ema_decay(config: OptimizerConfig) -> float | Callable[[jax.Array], jax.Array]:
+    """Decay of the moving average; with `ema_warmup` a function of the steps done.
+
+    The average of a short training would else be mostly its first weights.
+
+    Returns:
+      ema_decay, or k [] int32 -> min(ema_decay, (1 + k) / (10 + k)) [] float32.
+    Source: spec 5.1; the warm-up ours, as in TensorFlow's ExponentialMovingAverage.
+    """
+    if not config.ema_warmup:
+        return config.ema_decay
+
+    def decay(step: jax.Array) -> jax.Array:
+        return jnp.minimum(config.ema_decay, (1.0 + step) / (10.0 + step))
+
+    return decay
+
+
 def make(config: OptimizerConfig, *, num_steps: int) -> optax.GradientTransformation:
-    """Global-norm clipping, then AdamW with decoupled decay on kernels."""
-    return optax.chain(
+    """Global-norm clipping, then AdamW or LAMB with decoupled decay on kernels.
+
+    Args:
+      config: which one, and its numbers.
+      num_steps: length of the training.
+    """
+    optimizer = optax.lamb if config.name == "lamb" else optax.adamw
+    parts = [
         optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(
+        optimizer(
             learning_rate(config, num_steps=num_steps),
             b1=config.b1,
             b2=config.b2,
@@ -61,4 +86,8 @@ def make(config: OptimizerConfig, *, num_steps: int) -> optax.GradientTransforma
             weight_decay=config.weight_decay,
             mask=decays,
         ),
-    )
+    ]
+    factor, layer_decay = config.encoder_lr_factor, config.encoder_layer_decay
+    if (factor, layer_decay) != (1, 1):
+        parts.append(encoder_rate.scale(factor, layer_decay=layer_decay))
+    return optax.chain(*parts)

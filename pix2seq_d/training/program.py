@@ -71,7 +71,12 @@ def make(config: Config, mesh: Mesh) -> Program:
         if parts > 1
         else "train.batch_size",
     )
-    model = Pix2SeqD(config.model, dtype=jnp.dtype(train.dtype))
+    model = Pix2SeqD(
+        config.model,
+        dtype=jnp.dtype(train.dtype),
+        remat=train.remat,
+        freeze_batch_norm=train.freeze_batch_norm,
+    )
     optimizer = optimizers.make(config.optimizer, num_steps=train.num_steps)
     init = functools.partial(states.init, model=model, optimizer=optimizer)
     state = rules.abstract(jax.eval_shape(init, jax.random.key(0)), mesh)
@@ -81,7 +86,7 @@ def make(config: Config, mesh: Mesh) -> Program:
         model=model,
         optimizer=optimizer,
         diffusion=config.diffusion,
-        ema_decay=config.optimizer.ema_decay,
+        ema_decay=optimizers.ema_decay(config.optimizer),
         parts=parts,
         layout=Layout(mesh),
     )

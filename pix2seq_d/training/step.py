@@ -74,6 +74,7 @@ def batch_loss(
     diffusion: DiffusionConfig,
     index: jax.Array | None = None,
     dropout_part: ArrayLike = 0,
+    layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
 ) -> tuple[jax.Array, Any]:
     """Mean loss over the batch and the updated batch-norm statistics.
 
@@ -88,6 +89,7 @@ def batch_loss(
       index: [B] int32, the examples' places in the step's whole batch, which name
         their noise; None where this is the whole batch.
       dropout_part: [] int, which part of the batch this is: names its dropout.
+      layout: where the arrays are.
     Returns:
       ([] float32, batch_stats).
     Source: spec 2.1, 2.5, 2.6.
@@ -102,16 +104,18 @@ def batch_loss(
         variables, batch["image"], key=encoder_key
     )
     labels, draws = batch["labels"], diffusion.noise_draws
-    index = jnp.arange(labels.shape[0]) if index is None else index
+    places = jnp.arange(labels.shape[0]) if index is None else index
     if draws > 1:
         labels = jnp.repeat(labels, draws, axis=0)
         features = Features(
             jnp.repeat(features.tokens, draws, axis=0),
             jnp.repeat(features.fused, draws, axis=0),
         )
-        index = (index[:, None] * draws + jnp.arange(draws)).reshape(-1)
+        places = (places[:, None] * draws + jnp.arange(draws)).reshape(-1)
+    # Not said, the compiler may split the decoder's channels over `fsdp` instead.
+    labels, features, places = layout.examples((labels, features, places))
     x0 = analog_bits.encode(labels, config.bits_per_channel, config.bit_scale)
-    t, eps = example_noise(noise_key, index, shape=x0.shape[1:])
+    t, eps = example_noise(noise_key, places, shape=x0.shape[1:])
     gamma = diffusion.train_schedule.make()(t)
     xt = process.q_sample(x0, eps, gamma=gamma)
     estimate = None
@@ -236,7 +240,7 @@ def mean_gradients(
     Source: ours.
     """
     gradients_of = jax.value_and_grad(batch_loss, has_aux=True)
-    settings: dict[str, Any] = dict(model=model, diffusion=diffusion)
+    settings: dict[str, Any] = dict(model=model, diffusion=diffusion, layout=layout)
     if parts == 1:
         (loss, batch_stats), gradients = gradients_of(
             params, batch_stats, batch, key, **settings

@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
+
+import jax
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config, ConfigError
+from pix2seq_d.training import checkpoint_format as formats
 
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
@@ -24,12 +28,15 @@ FREE_FIELDS = (
     "train.eval_images",
     "train.eval_at_start",
     "train.tensorboard",
+    "train.wandb",
     "sharding.",
     "evaluation.",
     "diffusion.num_steps",
     "diffusion.time_difference",
     "diffusion.sampler",
     "diffusion.sample_schedule.",
+    "data.max_skipped",
+    "data.read_timeout_s",
     "data.source.root",
     "data.source.eval_split",
     "data.source.eval_images",
@@ -39,36 +46,61 @@ FREE_FIELDS = (
 def claim(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
     """Writes the config into the workdir, or checks the one that is there.
 
-    Without a checkpoint there is nothing to lose, and any config may begin.
+    Without a checkpoint there is nothing to lose, and any config may begin. Every
+    process checks, process 0 writes.
 
     Args:
       workdir: made if absent.
       config: of the training.
       flag: that named the workdir, for messages.
     Raises:
-      ConfigError: the workdir holds a training of another config.
+      ConfigError: the workdir holds a training of another config, or cannot be read
+        or written.
     """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--{flag}={workdir} cannot be made: {error}") from error
-    path = workdir / CONFIG_FILE
-    if path.exists() and any((workdir / CHECKPOINTS).glob("[0-9]*")):
-        try:
-            text = json.loads(path.read_text(encoding="utf-8"))
-            before = config_lib.flatten(config_lib.from_config_dict(text))
-        except ValueError as error:
-            raise ConfigError(
-                f"{path} cannot be read ({error}); take another --{flag}"
-            ) from error
+    before = _before(workdir, flag=flag)
+    if before is not None:
+        fields = config_lib.flatten(before)
         for field, value in config_lib.flatten(config).items():
-            if value != before[field] and not field.startswith(FREE_FIELDS):
+            if value != fields[field] and not field.startswith(FREE_FIELDS):
                 raise ConfigError(
-                    f"{workdir} holds a training with {field}={before[field]!r}, not "
+                    f"{workdir} holds a training with {field}={fields[field]!r}, not "
                     f"{value!r}; take another --{flag} or the same config"
                 )
+    if jax.process_index() == 0:
+        try:
+            _write(workdir / CONFIG_FILE, config)
+        except OSError as error:
+            raise ConfigError(
+                f"--{flag}={workdir} cannot be written ({error.strerror}); take "
+                "another folder, or mend this one"
+            ) from error
+
+
+def _before(workdir: Path, *, flag: str) -> Config | None:
+    """The config of the training that the workdir holds, None without a checkpoint."""
+    folders = [p for p in (workdir / CHECKPOINTS).glob("[0-9]*") if p.name.isdigit()]
+    if not folders:
+        return None
+    path = workdir / CONFIG_FILE
+    try:
+        return config_lib.from_config_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        fault = error
+    for folder in sorted(folders, key=lambda p: int(p.name), reverse=True):
+        try:
+            return config_lib.from_config_dict(formats.read_json(folder, "config"))
+        except (OSError, ValueError):
+            continue
+    raise ConfigError(f"{path} cannot be read ({fault}); take another --{flag}")
+
+
+def _write(path: Path, config: Config) -> None:
+    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_text(
-        json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8"
-    )
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        # Else a machine that fails may leave the name without the text.
+        os.fsync(file.fileno())
     part.replace(path)

@@ -68,6 +68,7 @@ def test_a_command_may_return_its_exit_status(capsys, status):
             ["data.source.root", "--config.data.source.root=DIR"],
         ),
         (["--config=custom:tiny"], ["data.source.root"]),
+        (["--config=shapes:tiny", "--profile_steps=9:3"], ["--profile_steps=9:3"]),
         (["--wrkdir=x"], ["wrkdir", "workdir"]),
         (["--config=shapes:tiny", "stray"], ["'stray'"]),
     ],

@@ -67,15 +67,20 @@ def test_training_writes_what_it_promises(trained):
     assert loaded.labels.to_json() == Shapes.label_space.to_json()
 
 
-def test_a_stopped_training_goes_on_as_if_never_stopped(trained, tmp_path, micro):
+def test_a_damaged_training_goes_on_as_if_never_stopped(
+    trained, tmp_path, micro, capsys
+):
     workdir = tmp_path / "work"
     shutil.copytree(trained, workdir)
-    # As after a kill between step 2 and 4: the later checkpoint is not there, and
-    # the last metric line is cut off.
-    shutil.rmtree(workdir / "checkpoints" / "4")
+    # As after a machine failed: the last checkpoint is damaged, and the last metric
+    # line is cut off.
+    (workdir / "checkpoints" / "4" / "checksums.json").write_text("{")
     with (workdir / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "lo')
     run(train.main, shapes_argv(micro, workdir))
+    note = "checksums.json cannot be read"
+    (line,) = (one for one in capsys.readouterr().err.splitlines() if note in one)
+    assert line.endswith("kept as 4.unreadable, going on from step 2")
     before, after = checkpoint.load(trained), checkpoint.load(workdir)
     assert after.step == 4
     for a, b in zip(
@@ -276,6 +281,8 @@ def test_a_workdir_refuses_data_with_other_classes(trained, tmp_path, micro, cap
     text = labels.read_text()
     assert '"ring"' in text
     labels.write_text(text.replace('"ring"', '"wheel"'))
+    # They know the file as it was.
+    (workdir / "checkpoints" / "4" / "checksums.json").unlink()
     assert app.run(train.main, "train", shapes_argv(micro, workdir)) == 1
     error = capsys.readouterr().err
     assert "'ring'" in error and "'wheel'" in error

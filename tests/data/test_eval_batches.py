@@ -99,12 +99,32 @@ def indices_of(**options):
     return np.concatenate([b["index"] for b in batches]).tolist()
 
 
-def test_limit_and_indices_select():
-    assert indices_of(limit=3) == [0, 1, 2, -1]
-    assert indices_of(limit=100) == [0, 1, 2, 3, 4, 5]
+def test_indices_select():
+    assert indices_of() == [0, 1, 2, 3, 4, 5]
     assert indices_of(indices=[5, 1, 3]) == [5, 1, 3, -1]
-    assert indices_of(indices=[5, 1, 3], limit=2) == [5, 1]
     assert indices_of(indices=[-1, 4, -1, -1]) == [-1, 4, -1, -1]
+
+
+@pytest.mark.parametrize("total", [0, 1, 7, 8, 17])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_shares_are_of_one_length_and_hold_every_image_once(total, count):
+    shares = [
+        evaluation.share(total, batch_size=8, process_index=p, process_count=count)
+        for p in range(count)
+    ]
+    assert len({len(share) for share in shares}) == 1
+    held = sorted(index for share in shares for index in share if index >= 0)
+    assert held == list(range(total))
+    # Global batches are those of one process, whoever reads them.
+    whole = np.reshape(shares, (count, -1, 8 // count)).transpose(1, 0, 2).ravel()
+    alone = evaluation.share(total, batch_size=8, process_index=0, process_count=1)
+    np.testing.assert_array_equal(whole, alone)
+    np.testing.assert_array_equal(whole[:total], range(total))
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused():
+    with pytest.raises(ValueError, match="does not divide over 3 process"):
+        evaluation.share(9, batch_size=8, process_index=0, process_count=3)
 
 
 def test_stuff_can_go_without_instance_ids():

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 from tiny_source import LABEL_SPACE, TinySource
 
-from pix2seq_d.data import in_memory, pipeline
+from pix2seq_d.data import device_pipeline, in_memory, pipeline
 from pix2seq_d.data.augment import Augmentation
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
 from pix2seq_d.panoptic_files import PanopticWriter
 from pix2seq_d.sharding import mesh as meshes
 
-LOADERS = ("tf", "memory")
+LOADERS = ("tf", "device", "memory")
 
 
 def write_dataset(root):
@@ -62,14 +62,19 @@ def write(
         num_workers=workers,
     )
     source = CocoPanoptic.from_root(dataset, "train")
+    mesh = mesh or meshes.make_mesh(jax.local_devices()[:1])
     made = {
         "tf": pipeline.train_batches(source, **options),
+        # One of the three sizes is larger.
+        "device": device_pipeline.train_batches(
+            source, **options, decoded_size=(36, 32), mesh=mesh
+        ),
         "memory": in_memory.train_batches(source, **options, mesh=mesh),
     }
     for step in range(start, stop):
         for loader, batches in made.items():
             batch = next(batches)
-            if loader == "memory":
+            if loader != "tf":
                 batch = {key: meshes.local_rows(batch[key]) for key in batch}
             rows = [batch[key].astype(np.float32) for key in ("image", "labels")]
             rows = np.concatenate([x.reshape(len(x), -1) for x in rows], 1)

@@ -44,6 +44,7 @@ def test_free_fields_may_change_and_are_remembered(tmp_path):
         ("optimizer", "peak_lr", 0.5),
         ("train", "num_steps", 8),
         ("train", "seed", 1),
+        ("train", "batch_size", 8),
         ("model", "bit_scale", 1.0),
         ("diffusion", "loss_weight_power", 0.0),
         ("data", "flip", 0.0),
@@ -76,3 +77,25 @@ def test_every_free_field_exists():
     fields = config_lib.flatten(Config())
     for free in FREE_FIELDS:
         assert any(field.startswith(free) for field in fields), free
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_without_its_config_file_that_of_the_checkpoint_counts(tmp_path, text):
+    config = changed(Config(), "optimizer", peak_lr=0.5)
+    for step, made in (("9", Config()), ("10", config)):
+        item = tmp_path / "checkpoints" / step / "config"
+        item.mkdir(parents=True)
+        (item / "metadata").write_text(json.dumps(dataclasses.asdict(made)))
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"holds .* optimizer\.peak_lr=0\.5"):
+        claim(tmp_path, Config())
+    claim(tmp_path, config)
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert config_lib.from_config_dict(written) == config
+
+
+def test_a_workdir_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--output=\S+/file cannot be written \("):
+        claim(tmp_path / "file", Config(), flag="output")

@@ -1,0 +1,1 @@
+"""What a training will cost, from its compiled step: memory, arithmetic, traffic."""

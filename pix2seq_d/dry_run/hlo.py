@@ -1,0 +1,185 @@
+"""Reads the text of a compiled XLA program: what devices exchange, estimated cycles.
+
+XLA's HLO text is a list of computations, one of them ENTRY; loops and fusions name the
+computations that they run. What is in a loop counts as often as the loop turns.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator
+
+_ITEM_BITS = {"pred": 8, "bf16": 16}  # all other types have their bits in their name
+_OPS = (
+    "all-reduce",
+    "all-gather",
+    "reduce-scatter",
+    "all-to-all",
+    "ragged-all-to-all",
+    "collective-permute",
+    "collective-broadcast",
+)
+_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
+_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][a-z0-9\-]*)\((.*)$")
+_ARRAY = re.compile(r"\b([a-z]+\d\w*|pred)\[([\d,]*)\]")
+_CALLED = re.compile(
+    r"(?:calls|body|to_apply|true_computation|false_computation)=%?([\w.\-]+)"
+)
+_BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
+_TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_OP_NAME = re.compile(r'op_name="([^"]*)"')
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """One array that devices exchange.
+
+    Attributes:
+      op: all-reduce, all-gather, reduce-scatter, ... as XLA calls them.
+      dtype: as XLA names it, e.g. bf16.
+      shape: of the whole array: what an all-gather gives, a reduce-scatter takes.
+      group: devices that exchange it with one another; 0 where pairs do.
+      count: times a step.
+      path: where the traced program has it; XLA gives merged ones the path of one.
+    """
+
+    op: str
+    dtype: str
+    shape: tuple[int, ...]
+    group: int
+    count: int
+    path: str
+
+    @property
+    def bytes(self) -> int:
+        """Of the whole array, all times together."""
+        return self.count * math.prod(self.shape) * item_bits(self.dtype) // 8
+
+
+@dataclasses.dataclass(frozen=True)
+class _Instruction:
+    output: str
+    op: str
+    rest: str
+    times: int
+    computation: str
+
+
+def item_bits(dtype: str) -> int:
+    """Bits of an element, e.g. 16 for bf16."""
+    if dtype in _ITEM_BITS:
+        return _ITEM_BITS[dtype]
+    bits = re.search(r"\d+", dtype)
+    assert bits, f"XLA has a type without a size: {dtype}"
+    return int(bits[0])
+
+
+def collectives(text: str) -> tuple[Collective, ...]:
+    """Every array that a compiled program's devices exchange.
+
+    Args:
+      text: of `compiled.as_text()`.
+    """
+    found = []
+    for instruction in _executed(text, into_fusions=True):
+        op = instruction.op.removesuffix("-start")
+        if op not in _OPS:
+            continue
+        arrays = _ARRAY.findall(instruction.output)
+        if instruction.op.endswith("-start") and op != "all-reduce":
+            # (operands, results, contexts)
+            contexts = 2 if op == "collective-permute" else 0
+            arrays = arrays[: len(arrays) - contexts]
+            arrays = arrays[len(arrays) // 2 :]
+        group = _group_size(instruction.rest)
+        path = _OP_NAME.search(instruction.rest)
+        if op == "all-reduce" and instruction.computation.startswith(
+            "all-reduce-scatter"
+        ):
+            op, scattered = "reduce-scatter", 1  # the TPU compiler's form of it
+        else:
+            scattered = group if op == "reduce-scatter" else 1
+        for dtype, sides in arrays:
+            shape = [int(side) for side in sides.split(",") if side]
+            if shape:
+                shape[0] *= scattered
+            found.append(
+                Collective(
+                    op=op,
+                    dtype=dtype,
+                    shape=tuple(shape),
+                    group=group,
+                    count=instruction.times,
+                    path=path[1] if path else "",
+                )
+            )
+    return tuple(found)
+
+
+def estimated_cycles(text: str) -> int:
+    """Sum of the TPU compiler's estimates for all it runs; 0 for other compilers.
+
+    What waits for other devices has no estimate, so exchanges cost nothing here.
+    """
+    total = 0
+    for instruction in _executed(text, into_fusions=False):
+        cycles = _CYCLES.search(instruction.rest)
+        total += int(cycles[1]) * instruction.times if cycles else 0
+    return total
+
+
+def _executed(text: str, *, into_fusions: bool) -> Iterator[_Instruction]:
+    computations, entry = _computations(text)
+
+    def walk(name: str, times: int) -> Iterator[_Instruction]:
+        for line in computations.get(name, ()):
+            match = _INSTRUCTION.match(line)
+            if match is None:
+                continue
+            output, op, rest = match.groups()
+            yield _Instruction(output, op, rest, times, name)
+            if op.endswith(("-done", "-update")) or op in _OPS:
+                continue
+            if op == "fusion" and not into_fusions:
+                continue
+            turns = _TURNS.search(rest) if op == "while" else None
+            called = _CALLED.findall(rest)
+            for branches in _BRANCHES.findall(rest):
+                called += [branch.strip(" %") for branch in branches.split(",")]
+            for inner in called:
+                yield from walk(inner, times * int(turns[1]) if turns else times)
+
+    yield from walk(entry, 1)
+
+
+def _computations(text: str) -> tuple[dict[str, list[str]], str]:
+    computations: dict[str, list[str]] = {}
+    entry, current = "", None
+    for line in text.splitlines():
+        header = _COMPUTATION.match(line)
+        if header:
+            current = computations[header[2]] = []
+            entry = header[2] if header[1] else entry
+        elif line == "}":
+            current = None
+        elif current is not None:
+            current.append(line)
+    if not entry:
+        raise ValueError("this is no text of a compiled XLA program: it has no ENTRY")
+    return computations, entry
+
+
+def _group_size(attributes: str) -> int:
+    """Devices of a group, from any of the three notations of `replica_groups`."""
+    meshed = re.search(
+        r"replica_groups=mesh\[([^\]]*)\](?:, device_ids=\S+)? \{([^}]*)\}", attributes
+    )
+    if meshed:
+        sizes = dict(re.findall(r"('[^']+')=(\d+)", meshed[1]))
+        return math.prod(int(sizes[name]) for name in re.findall("'[^']+'", meshed[2]))
+    iota = re.search(r"replica_groups=\[\d+,(\d+)\]", attributes)
+    if iota:
+        return int(iota[1])
+    listed = re.search(r"replica_groups=\{\{([\d,]*)\}", attributes)
+    return len(listed[1].split(",")) if listed else 0

@@ -1,0 +1,78 @@
+"""Compiles the exact training step of a config and reads off what it costs."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from pix2seq_d.config import Config
+from pix2seq_d.dry_run import hlo, memory
+from pix2seq_d.dry_run.hlo import Collective
+from pix2seq_d.dry_run.memory import Memory
+from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.training import program as programs
+from pix2seq_d.training.program import Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A compiled training step.
+
+    Attributes:
+      config: that was compiled.
+      program: of the config.
+      memory: of one device.
+      collectives: what devices exchange in a step.
+      flops: XLA's count for one device, element-wise work and `remat` included.
+      cycles: the TPU compiler's estimate for one device; 0 for other compilers.
+      compile_seconds: tracing included.
+    """
+
+    config: Config
+    program: Program
+    memory: Memory
+    collectives: tuple[Collective, ...]
+    flops: float
+    cycles: int
+    compile_seconds: float
+
+
+def program_of(config: Config, devices: Sequence[Any]) -> Program:
+    """The program on the mesh that the config asks for."""
+    mesh = meshes.make_mesh(devices, **dataclasses.asdict(config.sharding))
+    return programs.make(config, mesh)
+
+
+def measure(config: Config, devices: Sequence[Any]) -> Measured:
+    """Compiles the step for devices, which may be only descriptions of some.
+
+    Args:
+      config: as `programs.make` takes it.
+      devices: of `jax.devices` or `topology.devices`.
+    Raises:
+      DoesNotFit: it needs more memory than such a device has.
+      ValueError: the batch or the mesh does not fit the devices.
+    """
+    program = program_of(config, devices)
+    start = time.monotonic()
+    lowered = program.step.lower(program.state, program.batch, program.key)
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        found = memory.does_not_fit(error)
+        if found is None:
+            raise
+        raise found from error
+    seconds = time.monotonic() - start
+    text = compiled.as_text()
+    return Measured(
+        config=config,
+        program=program,
+        memory=memory.of(compiled),
+        collectives=hlo.collectives(text),
+        flops=compiled.cost_analysis()["flops"],
+        cycles=hlo.estimated_cycles(text),
+        compile_seconds=seconds,
+    )

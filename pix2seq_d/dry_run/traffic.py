@@ -1,0 +1,102 @@
+"""What the arrays that devices exchange are: gradients, parameters, moments, ..."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+
+from pix2seq_d.dry_run.hlo import Collective
+from pix2seq_d.training.program import Program
+
+ACTIVATIONS = "activations"
+
+
+@dataclasses.dataclass(frozen=True)
+class Traffic:
+    """Collectives of one kind.
+
+    Attributes:
+      purpose: gradients, parameters, batch-norm moments, scalars or activations.
+      op: e.g. all-reduce.
+      dtype: e.g. bf16.
+      group: devices that exchange with one another.
+      count: arrays a step.
+      bytes: of these arrays.
+    """
+
+    purpose: str
+    op: str
+    dtype: str
+    group: int
+    count: int
+    bytes: int
+
+
+def summarize(
+    collectives: Iterable[Collective], program: Program
+) -> tuple[Traffic, ...]:
+    """Collectives of one purpose, operation, type and group together; most first.
+
+    Args:
+      collectives: of `hlo.collectives`.
+      program: that was compiled.
+    """
+    sizes = _sizes(program)
+    found: dict[tuple[str, str, str, int], tuple[int, int]] = {}
+    for one in collectives:
+        key = _purpose(one, *sizes), one.op, one.dtype, one.group
+        count, size = found.get(key, (0, 0))
+        found[key] = count + one.count, size + one.bytes
+    rows = [Traffic(*key, *sums) for key, sums in found.items()]
+    return tuple(sorted(rows, key=lambda row: -row.bytes))
+
+
+def activations(
+    collectives: Iterable[Collective], program: Program
+) -> tuple[Collective, ...]:
+    """Collectives that a data-parallel step should not have."""
+    sizes = _sizes(program)
+    return tuple(c for c in collectives if _purpose(c, *sizes) == ACTIVATIONS)
+
+
+def _sizes(program: Program) -> tuple[set[int], set[int], set[int]]:
+    """Elements of parameters whole, of a device's share of them, and of moments."""
+    params = jax.tree.leaves(program.state.variables["params"])
+    share: set[int] = {
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in params
+    }
+    moments: Any = jax.tree.leaves(program.state.variables["batch_stats"])
+    return {leaf.size for leaf in params}, share, {leaf.size for leaf in moments}
+
+
+def _purpose(
+    one: Collective, whole: set[int], share: set[int], moments: set[int]
+) -> str:
+    size = math.prod(one.shape)
+    if size == 1:
+        return "scalars"
+    reduces = one.op in ("all-reduce", "reduce-scatter")
+    if reduces and len(one.shape) == 1 and size in moments and "/norm/" in one.path:
+        return "batch-norm moments"
+    if reduces and size in whole | share:
+        return "gradients"
+    if one.op == "all-gather" and size in whole:
+        return "parameters"
+    return ACTIVATIONS
+
+
+def table(rows: Iterable[Traffic]) -> str:
+    """Text for people."""
+    lines = [
+        f"  {'what':20s}{'operation':20s}{'type':6s}{'among':>6s}{'arrays':>8s}"
+        f"{'MB':>10s}"
+    ]
+    for row in rows:
+        among = str(row.group) if row.group else "pairs"
+        lines.append(
+            f"  {row.purpose:20s}{row.op:20s}{row.dtype:6s}{among:>6s}{row.count:8,d}"
+            f"{row.bytes / 1e6:10,.2f}"
+        )
+    return "\n".join(lines)

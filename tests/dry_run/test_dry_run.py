@@ -1,0 +1,142 @@
+"""A dry run on the devices at hand: 8 of this machine's CPU."""
+
+import dataclasses
+
+import jax
+import pytest
+
+from configs import coco_panoptic, shapes
+from pix2seq_d import config as config_lib
+from pix2seq_d.cli import app, dry_run, train
+from pix2seq_d.dry_run import estimate, measure, report, shards, topology, traffic
+
+
+@pytest.fixture(scope="module")
+def config(micro):
+    fields = shapes.get_config("tiny")
+    made = app.override(config_lib.from_config_dict(fields), micro, allowed=("",))
+    return dry_run.settle(made)[0]
+
+
+@pytest.fixture(scope="module")
+def split(config):
+    """Compiled for data 2 x fsdp 4."""
+    sharding = dataclasses.replace(config.sharding, fsdp=4)
+    return measure.measure(
+        dataclasses.replace(config, sharding=sharding), jax.devices()
+    )
+
+
+def test_devices_exchange_gradients_parameters_moments_and_scalars_only(split):
+    rows = traffic.summarize(split.collectives, split.program)
+    assert {(row.purpose, row.op) for row in rows} == {
+        ("gradients", "all-reduce"),
+        ("parameters", "all-gather"),
+        ("batch-norm moments", "all-reduce"),
+        ("scalars", "all-reduce"),
+    }
+    assert not traffic.activations(split.collectives, split.program)
+
+
+def test_every_split_parameter_is_gathered_and_every_gradient_reduced(split):
+    params = jax.tree.leaves(split.program.state.variables["params"])
+    is_split = [leaf.sharding.shard_shape(leaf.shape) != leaf.shape for leaf in params]
+    gathered = sum(one.count for one in split.collectives if one.op == "all-gather")
+    assert 0 < sum(is_split) <= gathered
+    whole = sum(leaf.size * 4 for leaf in params)
+    rows = traffic.summarize(split.collectives, split.program)
+    reduced = sum(row.bytes for row in rows if row.purpose == "gradients")
+    assert reduced >= whole
+
+
+def test_activations_that_move_are_called_so(split):
+    moved = split.collectives[0]
+    moved = dataclasses.replace(moved, op="all-to-all", shape=(8, 16, 16, 8))
+    assert traffic.activations([moved], split.program) == (moved,)
+
+
+def test_the_table_of_shards_holds_every_parameter_once(split):
+    state = split.program.state
+    rows = shards.groups(split.program)
+    params = state.variables["params"]
+    assert sum(row.count for row in rows) == len(jax.tree.leaves(params))
+    assert sum(row.bytes for row in rows) == shards.whole_bytes(params)
+    assert sum(row.device_bytes for row in rows) == shards.device_bytes(params)
+    text = shards.table(rows)
+    assert "(-, -, -, fsdp)" in text and "whole" in text
+
+
+def test_memory_is_what_the_arrays_of_a_device_take(split):
+    program = split.program
+    batch = shards.device_bytes([program.batch, program.state])
+    # The key and padding besides.
+    assert batch <= split.memory.arguments <= batch + 4096
+    assert split.memory.temporaries > 0
+    assert split.memory.total >= split.memory.arguments
+
+
+def test_the_report_says_it_all(split):
+    text = report.model(split.config, split.program)
+    assert "8 x cpu: data 2 x fsdp 4" in text
+    text = report.measured(split)
+    for part in ("memory of one device", "exchanged between devices", "all-gather"):
+        assert part in text
+    assert "please report" not in text
+
+
+def test_days_are_flops_over_what_a_device_does(config):
+    known = estimate.ACCELERATORS[1]
+    assert known.name == "H200"
+    flops = report.image_flops(config.model, config.diffusion)
+    total = flops * config.train.batch_size * config.train.num_steps
+    expected = total / (989e12 * 0.4) / 86400
+    assert estimate.device_days(config, known) == pytest.approx(expected)
+    longer = dataclasses.replace(
+        config, train=dataclasses.replace(config.train, num_steps=10**9)
+    )
+    row = next(r for r in estimate.table(longer).splitlines() if "H200" in r)
+    days = estimate.device_days(longer, known)
+    assert f"{days * 24 * 7.91:,.0f}" in row
+
+
+def test_lengths_and_classes_that_only_data_know_are_assumed_and_said():
+    fields = coco_panoptic.get_config("debug")
+    fields.model.num_classes = 0
+    fields.train.num_epochs = 2.0
+    config, assumed = dry_run.settle(config_lib.from_config_dict(fields))
+    assert config.model.num_classes == 256
+    assert config.train.num_steps == 118_287 * 2 // 8 + 1
+    assert [line.split("=")[0].split(",")[0] for line in assumed] == [
+        "model.num_classes",
+        "118",
+    ]
+
+
+def test_the_command_needs_neither_data_nor_workdir(micro, capsys, tmp_path):
+    argv = ["--config=custom:tiny", *micro, "--dry_run"]
+    argv += [f"--config.data.source.root={tmp_path / 'absent'}"]
+    assert train.main(argv) == 0
+    out = capsys.readouterr().out
+    assert "devices      8 x cpu: data 8 x fsdp 1" in out
+    assert "batch-norm moments  all-reduce" in out
+    assert "an estimate, nothing was run" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("v5e", "--topology=v5e: give a TPU slice as generation:shape"),
+        ("v5e:4 x 4", "give a TPU slice as generation:shape"),
+        ("v5e-16", "give a TPU slice as generation:shape"),
+    ],
+)
+def test_a_slice_without_shape_is_refused(name, message):
+    with pytest.raises(ValueError, match=message):
+        topology.devices(name)
+
+
+def test_a_slice_without_the_tpu_compiler_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(topology.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"needs libtpu.*pip install"):
+        topology.devices("v5e:4x4")

@@ -1,0 +1,64 @@
+"""On a v5e:4x4 devices exchange what data parallelism needs, and nothing else."""
+
+import pytest
+
+from configs import coco_panoptic, shapes
+from pix2seq_d import config as config_lib
+from pix2seq_d.cli import dry_run
+from pix2seq_d.dry_run import measure, topology, traffic
+from pix2seq_d.dry_run.memory import DoesNotFit
+
+
+def compiled(fields):
+    config, _ = dry_run.settle(config_lib.from_config_dict(fields))
+    return measure.measure(config, topology.devices("v5e:4x4"))
+
+
+def shallow(fields):
+    """One layer or block of each kind, so that it compiles in a minute."""
+    fields.model.resnet.depth = 14
+    fields.model.encoder.num_layers = 1
+    fields.model.decoder.transformer_layers = 1
+    return fields
+
+
+def exchanged(found):
+    rows = traffic.summarize(found.collectives, found.program)
+    return {(row.purpose, row.op, row.group) for row in rows}
+
+
+def test_data_parallel_shapes_reduces_gradients_moments_and_scalars():
+    fields = shapes.get_config("tiny")
+    fields.train.batch_size = 16
+    found = compiled(fields)
+    assert exchanged(found) == {
+        ("gradients", "all-reduce", 16),
+        ("batch-norm moments", "all-reduce", 16),
+        ("scalars", "all-reduce", 16),
+    }
+    assert found.cycles > 0
+    assert 0 < found.memory.total < 16e9
+
+
+def test_fsdp_of_the_full_resolution_gathers_parameters_and_moves_no_activation():
+    fields = shallow(coco_panoptic.get_config("high_res"))
+    fields.sharding.fsdp = 4
+    found = compiled(fields)
+    moved = exchanged(found)
+    assert not traffic.activations(found.collectives, found.program)
+    assert ("parameters", "all-gather", 4) in moved
+    assert {purpose for purpose, _, _ in moved} == {
+        "gradients",
+        "parameters",
+        "batch-norm moments",
+        "scalars",
+    }
+    assert {op for _, op, _ in moved} <= {"all-reduce", "reduce-scatter", "all-gather"}
+
+
+def test_what_does_not_fit_is_said_with_both_sizes():
+    fields = shallow(coco_panoptic.get_config("high_res"))
+    fields.train.update(batch_size=16 * 16, dtype="float32")
+    with pytest.raises(DoesNotFit) as error:
+        compiled(fields)
+    assert error.value.needed > error.value.limit > 15e9
