@@ -47,6 +47,7 @@ setuptools.setup(
         "scipy>=1.12",
         "safetensors>=0.4",
         "matplotlib>=3.8",
+        "av>=18",
         # Needed by tensorflow-datasets and clu, declared by neither.
         "tensorflow-cpu>=2.20",
         "tensorboard>=2.20",

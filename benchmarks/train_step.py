@@ -107,7 +107,7 @@ def measure(config: Config, *, steps: int) -> dict[str, Any]:
         "model TFLOP/s a device": each,
         "MFU, %, of vendor's peak": 100 * each / known.bf16_tflops if known else None,
         "matrix product, TFLOP/s": product,
-        "share of it, %": 100 * each / product,
+        "share of it, %": 100 * each / product if product else None,
         "XLA TFLOP a step, a device": compiled.cost_analysis()["flops"] / 1e12,
         "memory planned, GB": memory.of(compiled).total / 1e9,
         "peak memory, GB": throughput.memory().get("peak_memory_gb"),

@@ -125,7 +125,7 @@ class PanopticWriter:
           ValueError: an image id given twice, an id without segment or too large,
             an unknown category.
         """
-        segments_info = _segments_info(panoptic, self._label_space)
+        segments_info = describe_segments(panoptic, self._label_space)
         height, width = panoptic.ids.shape
         image = {
             "id": image_id,
@@ -201,9 +201,14 @@ class PanopticWriter:
         return name
 
 
-def _segments_info(
+def describe_segments(
     panoptic: PanopticMap, label_space: LabelSpace
 ) -> list[dict[str, Any]]:
+    """`segments_info` of a map: id, category, kind, area, box, of what has pixels.
+
+    Raises:
+      ValueError: an id without segment or too large, an unknown category.
+    """
     height, width = panoptic.ids.shape
     present, sizes = areas(panoptic.ids)
     values, lengths = runs(panoptic.ids)

@@ -20,7 +20,7 @@ class Progress:
 
     Args:
       title: first word of the line.
-      total: number of units of work.
+      total: number of units of work; None: not known before `end`.
       done: units done before, by an earlier process.
       unit: name of a unit.
       stream: where to print; standard error by default.
@@ -30,7 +30,7 @@ class Progress:
     def __init__(
         self,
         title: str,
-        total: int,
+        total: int | None,
         *,
         done: int = 0,
         unit: str = "step",
@@ -52,19 +52,27 @@ class Progress:
         """Takes time spent on something else out of the speed."""
         self._start += seconds
 
+    def end(self, done: int) -> None:
+        """Shows that all work is done, however much was expected."""
+        if self._total != done:
+            self._total = done
+            self.update(done)
+
     def update(self, done: int, text: str = "") -> None:
         """Shows that `done` units are done; `text` is put behind."""
         now = time.monotonic()
         terminal = self._stream.isatty()
-        finished = done >= self._total
+        finished = self._total is not None and done >= self._total
         if not terminal and not finished and now - self._last < self._every_s:
             return
         self._last = now
-        line = f"{self._title} {self._unit} {done}/{self._total}"
+        line = f"{self._title} {self._unit} {done}"
+        if self._total is not None:
+            line += f"/{self._total}"
         if text:
             line += f"  {text}"
         units = done - self._first
-        if units > 0 and not finished:
+        if units > 0 and not finished and self._total is not None:
             left = (now - self._start) / units * (self._total - done)
             line += f"  left {duration(left)}"
         if terminal:

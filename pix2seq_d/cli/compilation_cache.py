@@ -1,5 +1,6 @@
 """Compiled programs are kept between runs: a training that goes on starts sooner."""
 
+import contextlib
 import os
 import platform
 import zlib
@@ -15,13 +16,18 @@ def use() -> None:
     turns it off. What cannot be written or read is compiled anew.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(folder()))
+        # Without a home, as users of containers may be, nothing is kept.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_compilation_cache_dir", str(folder()))
 
 
 def folder() -> Path:
     """A folder of this kind of CPU: code for one may be illegal on another.
 
     Home directories are shared by unlike machines.
+
+    Raises:
+      RuntimeError: the user has no home directory.
     """
     cpuinfo = Path("/proc/cpuinfo")
     text = platform.machine()

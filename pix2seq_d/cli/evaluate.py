@@ -12,15 +12,23 @@ last one is evaluated.
 
 import dataclasses
 import functools
+import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from absl import flags
 
-from pix2seq_d.cli import app, compilation_cache, processes
-from pix2seq_d.cli.evaluate_checkpoint import evaluate, prepare
-from pix2seq_d.evaluation import table
+from pix2seq_d.cli import (
+    app,
+    compilation_cache,
+    evaluate_checkpoint,
+    evaluate_video,
+    processes,
+)
+from pix2seq_d.config import Config
+from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training import checkpoint, follow
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.evaluate import eval_line, eval_scalars
@@ -88,24 +96,32 @@ def main(argv: list[str]) -> None:
     if values.all_steps and not values.follow:
         raise app.UsageError("--all_steps works with --follow only; add it")
     processes.join(values)
+    # JAX takes SIGTERM in a job of several, and tells only those who ask.
+    if jax.distributed.is_initialized():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     compilation_cache.use()
     if values.follow:
         _follow(values, overrides)
         return
 
-    trained = checkpoint.load(values.workdir, step=values.step)
+    # A training may be writing: all processes take what the first one sees.
+    step = values.step or max(checkpoint.steps(Path(values.workdir)), default=None)
+    trained = checkpoint.load(values.workdir, step=gather(step)[0])
     trained = _overridden(trained, overrides)
     output = values.output
     if output is None:
         output = trained.workdir / EVALUATION / str(trained.step)
     output = Path(output)
-    predictor, source = prepare(trained.config)
-    report = evaluate(trained, predictor, source, output, limit=values.limit)
+    kind = _kind(trained.config)
+    predictor, source = kind.prepare(trained.config)
+    report = kind.evaluate(trained, predictor, source, output, limit=values.limit)
     if jax.process_index() == 0:
-        print(table.markdown(report, source.label_space))
-        print(f"metrics:     {output / 'metrics.json'}")
-        print(f"predictions: {output / 'panoptic.json'}")
-        print(f"pictures:    {output / 'examples.png'}")
+        print(kind.summary(report, source.label_space, output))
+
+
+def _kind(config: Config) -> Any:
+    """The module that evaluates a model of images, or of clips."""
+    return evaluate_video if config.model.num_cond_frames else evaluate_checkpoint
 
 
 def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
@@ -116,7 +132,7 @@ def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
     done = {record["step"] for record in read_metrics(path)} if path.exists() else set()
     writers: list[Writer] = []
     # Compiled once, as long as the training keeps its config.
-    prepared = functools.lru_cache(maxsize=1)(prepare)
+    prepared = functools.lru_cache(maxsize=1)(lambda c: _kind(c).prepare(c))
 
     def evaluate_step(step: int) -> None:
         # A function, so that its weights are freed before the next are read.
@@ -126,7 +142,7 @@ def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
             return
         trained = _overridden(trained, overrides)
         config = trained.config
-        report = evaluate(
+        report = _kind(config).evaluate(
             trained, *prepared(config), output / str(step), limit=values.limit
         )
         say(eval_line(report, step, config.train.num_steps))

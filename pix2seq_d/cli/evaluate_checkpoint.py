@@ -14,6 +14,7 @@ from pix2seq_d.data.source import Source
 from pix2seq_d.evaluation import table
 from pix2seq_d.evaluation.runner import Evaluation, Report
 from pix2seq_d.inference.predictor import Predictor, eval_settings
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import PanopticWriter, read_map
 from pix2seq_d.panoptic_index import read_index
 from pix2seq_d.panoptic_shares import merge_shares, share_folder
@@ -89,6 +90,18 @@ def evaluate(
             merge_shares(output, source.label_space, shares)
         _write_results(report, trained, source, output)
     return report
+
+
+def summary(report: Report, labels: LabelSpace, output: Path) -> str:
+    """What a person is told at the end."""
+    return "\n".join(
+        (
+            table.markdown(report, labels),
+            f"metrics:     {output / 'metrics.json'}",
+            f"predictions: {output / 'panoptic.json'}",
+            f"pictures:    {output / 'examples.png'}",
+        )
+    )
 
 
 def _write_results(

@@ -1,8 +1,12 @@
-"""Predicts panoptic masks for one image, a folder of images or a glob.
+"""Predicts panoptic masks for an image, a folder of images or a glob; for a video.
 
   python -m launch.predict --checkpoint=work/shapes --input=photos --output=masks
+  python -m launch.predict --checkpoint=work/shapes_video --input=a.mp4 --output=masks
 
-Writes panoptic.json with panoptic/*.png (COCO panoptic) and overlay/*.png.
+Writes panoptic.json with panoptic/*.png (COCO panoptic) and overlay/*.png. For a video
+file, or a folder of frames where the checkpoint is of a video model: panoptic.json with
+panoptic/<video>/*.png (VIPSeg), davis/<video>/*.png, and <video>.mp4 to look at; every
+object keeps its number through the video.
 """
 
 import dataclasses
@@ -16,6 +20,7 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from pix2seq_d.cli import app
+from pix2seq_d.cli.predict_video import predict_video
 from pix2seq_d.data.evaluation import image_batches
 from pix2seq_d.evaluation.runner import finish
 from pix2seq_d.image_files import read_rgb
@@ -25,6 +30,7 @@ from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
+from pix2seq_d.video_files import is_video
 from pix2seq_d.visualize.overlay import overlay
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -41,27 +47,62 @@ def main(argv: list[str]) -> None:
         flags.DEFINE_integer(name, default, doc, flag_values=values, lower_bound=lowest)
 
     text("checkpoint", "Workdir of launch.train, or one checkpoint in it.")
-    text("input", "An image, a folder of images, or a glob in quotes.")
+    text("input", "An image, a folder of images, a glob in quotes, or a video.")
     text("output", "Folder for the results.")
     number("num_steps", None, "Sampler steps; the checkpoint's by default.", 1)
     number("seed", 0, "Seed of the sampler's noise.", 0)
     number("min_area", None, "Smallest segment, px; the checkpoint's by default.", 0)
     number("batch_size", 8, "Images at once.", 1)
+    number("num_steps_next", None, "Of a video: for every frame but the first.", 1)
+    flags.DEFINE_boolean(
+        "resume",
+        False,
+        "Of a video: go on where an earlier run into this output was stopped.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "fps",
+        24.0,
+        "Frames a second of a folder of frames.",
+        flag_values=values,
+        lower_bound=0.01,
+    )
+    flags.DEFINE_enum(
+        "video_format",
+        "mp4",
+        ["mp4", "webm"],
+        "Of the video to look at.",
+        flag_values=values,
+    )
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "checkpoint", "input", "output")
-    paths = find_images(values.input)
+    path = Path(values.input)
+    paths = [] if is_video(path) else find_images(values.input)
     trained = checkpoint.load(values.checkpoint)
     config = trained.config
-    if values.num_steps is not None:
-        config = dataclasses.replace(
-            config,
-            diffusion=dataclasses.replace(config.diffusion, num_steps=values.num_steps),
-        )
+    diffusion = config.diffusion
+    for name in ("num_steps", "num_steps_next"):
+        if values[name].value is not None:
+            diffusion = dataclasses.replace(diffusion, **{name: values[name].value})
+    config = dataclasses.replace(config, diffusion=diffusion)
     evaluation = config.evaluation
     if values.min_area is not None:
         evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
+    if not paths or (path.is_dir() and config.model.num_cond_frames):
+        predict_video(
+            dataclasses.replace(
+                trained, config=dataclasses.replace(config, evaluation=evaluation)
+            ),
+            path,
+            Path(values.output),
+            seed=values.seed,
+            resume=values.resume,
+            folder_rate=values.fps,
+            suffix=f".{values.video_format}",
+        )
+        return
     mesh = meshes.make_mesh()
     batch_size = min(values.batch_size, len(paths))
     evaluation = dataclasses.replace(evaluation, batch_size=batch_size)

@@ -13,6 +13,7 @@ from absl import flags
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, compilation_cache, processes
+from pix2seq_d.training import interrupt
 
 
 def main(argv: list[str]) -> int | None:
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> int | None:
     if not app.parse(values, argv, __doc__, sections=sections):
         return None
     is_dry = values.dry_run or values.topology is not None
+    if values.topology == "":
+        raise app.UsageError("--topology is empty; give a slice, e.g. v5e:4x4")
     app.require(values, *(("config",) if is_dry else ("config", "workdir")))
     fields = values.config
     if not isinstance(fields, ml_collections.ConfigDict):
@@ -73,15 +76,22 @@ def main(argv: list[str]) -> int | None:
         return dry_run.run(config, slice_name=values.topology)
     profile_steps = _steps(values.profile_steps)
 
-    # After the flags: a typo should not wait for Flax and Orbax.
-    from pix2seq_d.training import loop
-    from pix2seq_d.training.journal import say
+    root = Path(config.data.source.root)
+    if not root.exists():
+        raise app.UsageError(
+            f"config field data.source.root={config.data.source.root!r}: does not "
+            "exist; give the folder of the data"
+        )
+    with interrupt.stopping_at_once():
+        # After the flags: a typo should not wait for Flax and Orbax.
+        from pix2seq_d.training import loop
+        from pix2seq_d.training.journal import say
 
-    workdir = Path(values.workdir)
-    processes.join(values)
-    compilation_cache.use()
-    loop.train(config, workdir, profile_steps=profile_steps)
-    say(f"trained: {workdir}")
+        workdir = Path(values.workdir)
+        processes.join(values)
+        compilation_cache.use()
+        loop.train(config, workdir, profile_steps=profile_steps)
+        say(f"trained: {workdir}")
 
 
 def _steps(text: str | None) -> tuple[int, int] | None:

@@ -43,7 +43,14 @@ class DiffusionConfig:
     sample_schedule: ScheduleConfig = ScheduleConfig()
     loss_weight_power: float = 0.2  # p of the instance weights (spec 2.6)
     noise_draws: int = 1  # noise draws per encoded image (spec 2.6)
-    num_steps: int = 20  # sampler steps
+    num_steps: int = 20  # sampler steps; of a video: for its first frame
+    num_steps_next: int = 8  # of a video: for every later frame (spec 6.2)
+    # Ours, for videos. Sampling of a frame ends once fewer than this share of its
+    # pixels change in a step; 0: never before its last step.
+    stop_changed: float = 0.0
+    # A later frame takes num_steps where its first estimate differs from the mask
+    # before in at least this share of its pixels, as after a cut; 0: never.
+    new_share: float = 0.0
     time_difference: float = 2.0  # td of the sampler (spec 3.2)
     sampler: str = "ddim"  # ddim, ddpm or ddpm_small
 
@@ -67,6 +74,8 @@ class DiffusionConfig:
             f"diffusion.sampler={self.sampler!r}: choose one of {METHODS}",
         )
         require_range("diffusion", self, 1, INF, "num_steps", "noise_draws")
+        require_range("diffusion", self, 1, INF, "num_steps_next")
+        require_range("diffusion", self, 0, 1, "stop_changed", "new_share")
         require_range("diffusion", self, 0, INF, "time_difference", "loss_weight_power")
 
 
@@ -185,6 +194,19 @@ class ShardingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PastNoiseConfig:
+    """Errors that past masks get in training, each past frame by itself (ours)."""
+
+    drop: float = 0.0  # probability that an instance becomes void
+    merge: float = 0.0  # that it gets id and class of another one in the frame
+    shift: int = 0  # px of the mask that a frame is moved by at most, on either axis
+
+    def __post_init__(self) -> None:
+        require_range("data.past_noise", self, 0, 1, "drop", "merge")
+        require_range("data.past_noise", self, 0, INF, "shift")
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
     """Sampling and post-processing of an evaluation (spec 6.1)."""
 
@@ -192,11 +214,14 @@ class EvaluationConfig:
     batch_size: int = 16
     min_area: int = 40  # px at original size; smaller segments become void
     merge_stuff: bool = True  # one segment per stuff class (spec 6.1, last line)
+    # Of videos: score the first so many frames of each, as the reference does with
+    # 100 of KITTI-STEP (spec 5.3), which compares with no published score; 0: all.
+    max_frames: int = 0
     seed: int = 0  # of the sampler's noise
 
     def __post_init__(self) -> None:
         require_range("evaluation", self, 1, INF, "batch_size")
-        require_range("evaluation", self, 0, INF, "min_area", "seed")
+        require_range("evaluation", self, 0, INF, "min_area", "seed", "max_frames")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,6 +257,8 @@ class DataConfig:
     scale_jitter: tuple[float, float] = (1.0, 1.0)  # range of the random scale
     color_jitter: float = 0.0  # strength
     flip: float = 0.5  # probability of a horizontal flip
+    frame_dropout: float = 0.2  # that a clip's past frame is hidden (spec 5.2)
+    past_noise: PastNoiseConfig = PastNoiseConfig()
     ids: IdRule = COCO  # which segments have instance ids, and how they are drawn
 
     def __post_init__(self) -> None:
@@ -251,7 +278,7 @@ class DataConfig:
             min(self.decoded_size) >= 1,
             f"data.decoded_size={self.decoded_size!r}: take (height, width) >= 1",
         )
-        require_range("data", self, 0, 1, "flip", "color_jitter")
+        require_range("data", self, 0, 1, "flip", "color_jitter", "frame_dropout")
         require_range("data", self, 0, INF, "max_skipped")
         require_range("data", self, 0, 1e9, "read_timeout_s", open_low=True)
         low, high = self.scale_jitter

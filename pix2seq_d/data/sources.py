@@ -5,14 +5,16 @@ import functools
 import importlib.util
 from collections.abc import Generator
 from pathlib import Path
+from typing import cast
 
 import jax
 from jax.sharding import Mesh
 
 from pix2seq_d.config import Config, ConfigError, SourceConfig
 from pix2seq_d.data.augment import Augmentation
+from pix2seq_d.data.clips import Clips
 from pix2seq_d.data.reading import Skipping
-from pix2seq_d.data.source import Source
+from pix2seq_d.data.source import Source, VideoSource
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.sharding import mesh as meshes
 
@@ -110,6 +112,34 @@ def open_source(
     raise ValueError(f"no dataset layout is called {name!r}")
 
 
+def with_past(source: Source, num_frames: int, *, name: str) -> Source:
+    """The clips of a video source, where a model is given past masks.
+
+    Args:
+      source: of a training.
+      num_frames: `model.num_cond_frames`, F; each clip has the F frames before its
+        target, and 0 leaves the source as it is.
+      name: `data.source.name`, for the message.
+    Raises:
+      ConfigError: the source has no videos.
+      ValueError: no video is long enough.
+    """
+    if not num_frames:
+        return source
+    check_videos(source, num_frames, name=name)
+    return Clips(cast(VideoSource, source), tuple(range(-num_frames, 0)))
+
+
+def check_videos(source: Source, num_frames: int, *, name: str) -> None:
+    """Raises ConfigError if a model is given past masks and the source has none."""
+    if num_frames and not hasattr(source, "videos"):
+        raise ConfigError(
+            f"config field model.num_cond_frames={num_frames}: data.source.name="
+            f"{name!r} has single images, and past masks need videos; set it to 0 or "
+            "take another source"
+        )
+
+
 def with_label_space(config: Config, labels: LabelSpace) -> Config:
     """Sets model.num_classes from the data where it is 0, else checks it.
 
@@ -198,7 +228,9 @@ def train_batches(
             scale_jitter=data.scale_jitter,
             color_jitter=data.color_jitter,
             flip=data.flip,
+            frame_dropout=data.frame_dropout,
         ),
+        num_past=model.num_cond_frames,
         rule=data.ids,
         read_timeout_s=data.read_timeout_s,
         process_index=process_index,

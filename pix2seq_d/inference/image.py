@@ -10,7 +10,7 @@ from pix2seq_d.config import DiffusionConfig, ModelConfig
 from pix2seq_d.diffusion import sampler
 from pix2seq_d.models import Pix2SeqD
 
-_SELF_COND: dict[str, Literal[False, "x", "eps"]] = {
+SELF_COND: dict[str, Literal[False, "x", "eps"]] = {
     "none": False,
     "x": "x",
     "eps": "eps",
@@ -79,7 +79,7 @@ def predict(
         method=diffusion.sampler,
         key=step_key,
         clip=config.bit_scale,
-        self_cond=_SELF_COND[config.self_cond_estimate],
+        self_cond=SELF_COND[config.self_cond_estimate],
         return_states=return_states,
     )
     if isinstance(sampled, tuple):  # with return_states

@@ -98,13 +98,41 @@ def to_panoptic(
       rule: of instance ids that the model was trained with.
     Source: spec 6.1, steps 4 and 5.
     """
+    labels = voted_channels(
+        labels, label_space, min_area=min_area, merge=merge, rule=rule
+    )
+    return from_channels(labels, label_space)
+
+
+def voted_channels(
+    labels: np.ndarray,
+    label_space: LabelSpace,
+    *,
+    min_area: int,
+    merge: bool,
+    rule: IdRule,
+) -> np.ndarray:
+    """The channels of `to_panoptic`'s map: each pair but (0, 0) is a segment.
+
+    Instance ids of things stay those of the model; stuff without id has one above
+    them.
+
+    Args:
+      labels: [H, W, 2] int (semantic, instance).
+      label_space: the categories.
+      min_area: as of `to_panoptic`, as all that follow.
+      merge: likewise.
+      rule: likewise.
+    Returns:
+      [H, W, 2] int32.
+    """
     labels = _all_numbered(labels, label_space, rule=rule)
     labels = majority_vote(
         labels, num_classes=label_space.num_classes, min_area=min_area
     )
     if merge:
         labels = merge_stuff(labels, is_thing=label_space.is_thing)
-    return from_channels(labels, label_space)
+    return labels
 
 
 def raw_panoptic(

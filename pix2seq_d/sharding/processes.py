@@ -165,6 +165,8 @@ def _complete(given: Mapping[str, str | int | None]) -> Job:
         raise ConfigError(
             f"{count_name}={count}, {id_name}={index}: give whole numbers"
         ) from error
+    if num_processes < 1:
+        raise ConfigError(f"{count_name}={num_processes}: a job has at least 1 process")
     if not 0 <= process_id < num_processes:
         raise ConfigError(
             f"{id_name}={process_id} is no process of {count_name}={num_processes}; "

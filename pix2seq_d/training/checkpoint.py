@@ -55,7 +55,8 @@ def load(
     folder = directory / str(step)
     item = "ema" if weights == "ema" else "variables"
     try:
-        fault = checksums.fault(folder, ("config", "labels", item))
+        items = ("config", "labels", item)
+        fault = checksums.fault(folder, items, optional=(formats.META,))
         if fault is not None:
             raise ValueError(fault)
         formats.read_meta(folder)

@@ -25,6 +25,7 @@ import pix2seq_d
 from pix2seq_d.config import Config
 
 FORMAT = 1
+META = "meta"
 STATE_ITEMS = ("variables", "ema", "optimizer")
 ITEMS = (*STATE_ITEMS, "config", "labels")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
@@ -55,9 +56,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
     Raises:
       CheckpointError: a format that is newer than this code.
     """
-    if not (folder / "meta").is_dir():
+    if not (folder / META).is_dir():
         return {"format": 0}
-    meta = read_json(folder, "meta")
+    meta = read_json(folder, META)
     if meta["format"] > FORMAT:
         raise CheckpointError(
             f"{folder} has format {meta['format']}, written by pix2seq_d "

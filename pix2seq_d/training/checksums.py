@@ -30,13 +30,16 @@ def write(folder: Path) -> None:
     (folder / CHECKSUMS).write_text(text, encoding="utf-8")
 
 
-def fault(folder: Path, items: Sequence[str]) -> str | None:
+def fault(
+    folder: Path, items: Sequence[str], *, optional: Sequence[str] = ()
+) -> str | None:
     """Says what is wrong with a checkpoint's files, None where nothing is.
 
     Args:
       folder: of one checkpoint. Without `checksums.json` (format 0) the files are
         only looked for.
-      items: folders in it that are looked at.
+      items: folders in it that are looked at, and have to be there.
+      optional: others, which are looked at if they were there when it was saved.
     """
     for item in items:
         if not (folder / item).is_dir():
@@ -48,6 +51,8 @@ def fault(folder: Path, items: Sequence[str]) -> str | None:
         sums = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         return f"{path.name} cannot be read ({error})"
+    # Those that only newer formats have are among the sums, or not there.
+    items = (*items, *optional)
     names = [name for name in sums if name.partition("/")[0] in items]
     try:
         found = _crc32_of([folder / name for name in names])

@@ -1,57 +1,142 @@
 """The evaluation of a training that goes on: its moving average, as scalars."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from pix2seq_d.config import Config
-from pix2seq_d.data.source import Source
+from pix2seq_d.data.source import Source, VideoSource
+from pix2seq_d.evaluation import video_runner
 from pix2seq_d.evaluation.runner import Evaluation, Report
+from pix2seq_d.evaluation.video_runner import VideoEvaluation
+from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.inference.predictor import Predictor, eval_settings
+from pix2seq_d.inference.video_predictor import FRAMES_AT_ONCE, VideoPredictor
 from pix2seq_d.training.state import TrainState
+
+
+def make_predictor(config: Config, mesh: Mesh) -> Predictor | VideoPredictor:
+    """What a model predicts with: of clips, or of single images."""
+    kind = VideoPredictor if config.model.num_cond_frames else Predictor
+    return kind(config, mesh, seed=config.evaluation.seed)
 
 
 def evaluate_ema(
     state: TrainState,
-    predictor: Predictor,
+    predictor: Predictor | VideoPredictor,
     source: Source,
     config: Config,
     *,
     check: Callable[[], None],
-) -> Report:
+) -> Report | VideoReport:
     """Evaluates the moving average on the leading `train.eval_images` images.
 
-    All processes have to call it, and get the same report.
+    Of videos, on the leading ones that hold so many frames. All processes have to call
+    it, and get the same report.
 
     Args:
       state: of the training.
       predictor: of its config.
-      source: labelled images.
+      source: labelled images, or videos for a model of clips.
       config: of the training.
       check: called before each batch, equally often in all processes; what it raises
         ends the evaluation.
     """
+    limit = config.train.eval_images or None
+    if isinstance(predictor, VideoPredictor):
+        evaluation = video_evaluation(
+            _Checking(predictor.of(state.ema), check),
+            predictor.mesh,
+            cast(VideoSource, source),
+            config,
+            limit=limit,
+        )
+    else:
+        images = predictor
 
-    def predict(images: np.ndarray, index: np.ndarray) -> np.ndarray:
-        check()
-        return predictor.labels(state.ema, images, index)
+        def predict(batch: np.ndarray, index: np.ndarray) -> np.ndarray:
+            check()
+            return images.labels(state.ema, batch, index)
 
-    evaluation = Evaluation(
-        predict,
-        source,
-        eval_settings(config, predictor.mesh),
-        limit=config.train.eval_images or None,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    for _ in evaluation:
+        evaluation = Evaluation(
+            predict,
+            source,
+            eval_settings(config, predictor.mesh),
+            limit=limit,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+    for _ in cast(Iterator[Any], evaluation):
         pass
     return evaluation.report()
 
 
-def eval_scalars(report: Report) -> dict[str, float]:
-    """{'eval/pq', 'eval/things_pq', ..., 'eval/oracle_pq'}, fractions."""
+def video_evaluation(
+    predictor: video_runner.VideoPredictor,
+    mesh: Mesh,
+    source: VideoSource,
+    config: Config,
+    *,
+    limit: int | None,
+) -> VideoEvaluation:
+    """The evaluation of a config's videos, shared by all processes.
+
+    Args:
+      predictor: with weights.
+      mesh: of the predictor.
+      source: labelled videos.
+      config: of the training.
+      limit: take the leading videos that hold this many frames; None takes all.
+    """
+    settings = eval_settings(config, mesh)
+    videos = len(source.videos)
+    if limit is not None:
+        enough = (k for k, v in enumerate(source.videos, start=1) if v.stop >= limit)
+        videos = next(enough, videos)
+    # No more than there are, over all devices.
+    most = -(-videos // mesh.size) * mesh.size
+    return VideoEvaluation(
+        predictor,
+        source,
+        settings,
+        clips_at_once=min(settings.batch_size, most),
+        frames_at_once=FRAMES_AT_ONCE,
+        limit=videos,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        max_frames=config.evaluation.max_frames or None,
+    )
+
+
+def score(report: Report | VideoReport) -> float:
+    """What the best checkpoints are kept by: PQ, of videos STQ."""
+    if isinstance(report, VideoReport):
+        return report.stq[report.void_class]["STQ"]
+    return report.pq["All"]["pq"]
+
+
+def eval_scalars(report: Report | VideoReport) -> dict[str, float]:
+    """{'eval/pq', 'eval/things_pq', ..., 'eval/oracle_pq'}, fractions.
+
+    Of videos {'eval/stq', 'eval/aq', 'eval/sq', 'eval/vpq', 'eval/oracle_stq',
+    'eval/id_switches', 'eval/steps'}: id switches in 100 frames, sampler steps for one,
+    and 'eval/j_and_f' where there are no classes.
+    """
+    if isinstance(report, VideoReport):
+        stq = report.stq[report.void_class]
+        scalars = {
+            "eval/oracle_stq": report.oracle_stq[report.void_class]["STQ"],
+            **{f"eval/{name.lower()}": stq[name] for name in ("STQ", "AQ", "SQ")},
+            "eval/vpq": report.vpq["vpq"],
+            "eval/id_switches": report.id_switches["switches_per_100_frames"],
+            "eval/steps": report.mean_steps,
+        }
+        if report.j_and_f is not None:
+            scalars["eval/j_and_f"] = report.j_and_f["J&F-Mean"]
+        return scalars
     scalars = {"eval/oracle_pq": report.oracle["All"]["pq"]}
     for group, prefix in (("All", ""), ("Things", "things_"), ("Stuff", "stuff_")):
         for name in ("pq", "sq", "rq"):
@@ -59,11 +144,40 @@ def eval_scalars(report: Report) -> dict[str, float]:
     return scalars
 
 
-def eval_line(report: Report, step: int, num_steps: int) -> str:
-    """One line for people: PQ of all, things, stuff, and the oracle."""
+def eval_line(report: Report | VideoReport, step: int, num_steps: int) -> str:
+    """One line for people: PQ of all, things, stuff, or STQ and VPQ; and the oracle."""
+    where = f"evaluation at step {step}/{num_steps} on"
+    if isinstance(report, VideoReport):
+        scalars = eval_scalars(report)
+        stq, oracle, vpq = (
+            100 * scalars[f"eval/{name}"] for name in ("stq", "oracle_stq", "vpq")
+        )
+        return (
+            f"{where} {report.num_videos} videos: STQ {stq:.1f}  VPQ {vpq:.1f}  "
+            f"id switches {scalars['eval/id_switches']:.1f} in 100 frames  "
+            f"(oracle STQ {oracle:.1f})"
+        )
     values = [100 * report.pq[g]["pq"] for g in ("All", "Things", "Stuff")]
     return (
-        f"evaluation at step {step}/{num_steps} on {report.num_images} images: "
+        f"{where} {report.num_images} images: "
         f"PQ {values[0]:.1f}  things {values[1]:.1f}  stuff {values[2]:.1f}  "
         f"(oracle {100 * report.oracle['All']['pq']:.1f})"
     )
+
+
+class _Checking:
+    """Calls a function before every call of a predictor."""
+
+    def __init__(
+        self, predictor: video_runner.VideoPredictor, check: Callable[[], None]
+    ) -> None:
+        self._predictor, self._check = predictor, check
+
+    def start(self, index: np.ndarray) -> Any:
+        return self._predictor.start(index)
+
+    def __call__(
+        self, state: Any, images: np.ndarray
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        self._check()
+        return self._predictor(state, images)

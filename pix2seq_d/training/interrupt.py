@@ -76,6 +76,22 @@ class Interruption:
 
 
 @contextlib.contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """SIGTERM ends the process with `EXIT_STATUS`, but for where `watch` has it.
+
+    For the time before there is anything to save, and after it is saved.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_STATUS))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def watch(*, several: bool = False) -> Iterator[Interruption]:
     """Takes SIGTERM and SIGINT as requests to stop, as long as the context lasts.
 

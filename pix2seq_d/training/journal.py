@@ -8,6 +8,7 @@ import jax
 
 from pix2seq_d.config import Config
 from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.progress import Progress
 from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training import optimizer as optimizers
@@ -96,7 +97,9 @@ class Journal:
                     step, f"{loss}lr {line['learning_rate']:.2e}  {rate:.1f} images/s"
                 )
 
-    def evaluated(self, step: int, report: Report, *, seconds: float) -> None:
+    def evaluated(
+        self, step: int, report: Report | VideoReport, *, seconds: float
+    ) -> None:
         """Writes the line of an evaluation."""
         self._write(step, eval_scalars(report))
         if self._progress:

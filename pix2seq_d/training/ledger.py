@@ -7,9 +7,12 @@ seconds spent on the steps that were kept; steps that were left out.
 
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from pix2seq_d import atomic_file
 
 LEDGER_FILE = "ledger.json"
 # More checkpoints than these are kept by few, and an entry is only missed a little.
@@ -69,9 +72,7 @@ class Ledger:
 
     def _write(self) -> None:
         text = json.dumps({"started": self.started, "steps": self._entries})
-        part = self._path.with_name(self._path.name + ".part")
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(self._path)
+        atomic_file.replace_text(self._path, text + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -80,7 +81,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}); delete it: the training goes on, and "
-            "only its goodput begins anew"
-        ) from error
+        # Of no use to the model: no reason to stop.
+        print(
+            f"note: {path} cannot be read ({error}); goodput, the next line's means "
+            "and the number of steps left out begin anew",
+            file=sys.stderr,
+            flush=True,
+        )
+        return {}

@@ -9,7 +9,6 @@ import jax
 from pix2seq_d.config import Config
 from pix2seq_d.convert import start
 from pix2seq_d.data import sources
-from pix2seq_d.inference.predictor import Predictor
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import parameter_count
 from pix2seq_d.sharding import mesh as meshes
@@ -18,6 +17,7 @@ from pix2seq_d.training import interrupt, length, lock
 from pix2seq_d.training import program as programs
 from pix2seq_d.training import state as states
 from pix2seq_d.training import workdir as workdirs
+from pix2seq_d.training.evaluate import make_predictor
 from pix2seq_d.training.journal import Journal, say
 from pix2seq_d.training.profile import Profile
 from pix2seq_d.training.program import Program
@@ -59,6 +59,9 @@ def train(
                 max_missing=config.data.max_skipped if train else 0,
             )
             for train in (True, False)
+        )
+        source = sources.with_past(
+            source, config.model.num_cond_frames, name=config.data.source.name
         )
         labels = source.label_space
         sources.check_labels(labels, eval_source.label_space)
@@ -126,7 +129,7 @@ def train(
             journal=Journal(workdir, config, first_step=first_step, writers=writers),
             interruption=interruption,
             profile=profile,
-            predictor=Predictor(config, mesh, seed=config.evaluation.seed),
+            predictor=make_predictor(config, mesh),
             eval_source=eval_source,
         )
         return run.run(state, batches, first_step=first_step, evaluated=evaluated)

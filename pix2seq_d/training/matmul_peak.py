@@ -13,8 +13,12 @@ import jax.numpy as jnp
 
 
 @functools.cache
-def tflops(device: Any, *, dtype: str, size: int = 8192, repeats: int = 10) -> float:
+def tflops(
+    device: Any, *, dtype: str, size: int = 8192, repeats: int = 10
+) -> float | None:
     """1e12 FLOP/s of a product of two square matrices: 2 size**3 / its shortest time.
+
+    None where the device has no memory left for it.
 
     Args:
       device: of `jax.local_devices()`.
@@ -23,6 +27,15 @@ def tflops(device: Any, *, dtype: str, size: int = 8192, repeats: int = 10) -> f
         accelerator.
       repeats: measurements; the shortest counts.
     """
+    try:
+        return _measure(device, dtype=dtype, size=size, repeats=repeats)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return None
+
+
+def _measure(device: Any, *, dtype: str, size: int, repeats: int) -> float:
     with jax.default_device(device):
         key = jax.random.key(0)
         a, b = (

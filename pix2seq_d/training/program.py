@@ -29,10 +29,11 @@ class Program:
       model: the network.
       optimizer: of `optimizer.make`.
       state: `TrainState` of `ShapeDtypeStruct`s, with shardings.
-      batch: {'image', 'labels'} of `ShapeDtypeStruct`s, with shardings.
+      batch: {'image', 'labels', for clips 'past'} of `ShapeDtypeStruct`s, with
+        shardings.
       init: jitted, key -> state.
-      step: jitted, (state, batch, key) -> (state, scalars); takes the state's
-        buffers for its own.
+      step: jitted, (state, batch, key[, goes_on]) -> (state, scalars); takes the
+        state's buffers for its own.
     """
 
     mesh: Mesh
@@ -86,6 +87,7 @@ def make(config: Config, mesh: Mesh) -> Program:
         model=model,
         optimizer=optimizer,
         diffusion=config.diffusion,
+        past_noise=config.data.past_noise,
         ema_decay=optimizers.ema_decay(config.optimizer),
         parts=parts,
         layout=Layout(mesh),
@@ -112,11 +114,6 @@ def check_trainable(config: Config) -> None:
       ConfigError: names the field.
     """
     model = config.model
-    if model.num_cond_frames:
-        raise ConfigError(
-            f"config field model.num_cond_frames={model.num_cond_frames}: "
-            "training on clips is not built yet; set it to 0"
-        )
     if model.prediction == "v":
         raise ConfigError(
             "config field model.prediction='v': the panoptic loss does not know it, "
@@ -133,13 +130,15 @@ def check_trainable(config: Config) -> None:
 
 
 def _batch(config: Config, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    size, model = config.train.batch_size, config.model
-    place = meshes.over_batch(mesh)
+    model = config.model
+    parts: dict[str, tuple[tuple[int, ...], Any]] = {
+        "image": ((*model.image_size, 3), jnp.float32),
+        "labels": ((*model.mask_size, 2), jnp.int32),
+    }
+    if model.num_cond_frames:
+        parts["past"] = (*model.mask_size, 2 * model.num_cond_frames), jnp.int32
+    place, size = meshes.over_batch(mesh), config.train.batch_size
     return {
-        "image": jax.ShapeDtypeStruct(
-            (size, *model.image_size, 3), jnp.float32, sharding=place
-        ),
-        "labels": jax.ShapeDtypeStruct(
-            (size, *model.mask_size, 2), jnp.int32, sharding=place
-        ),
+        name: jax.ShapeDtypeStruct((size, *shape), dtype, sharding=place)
+        for name, (shape, dtype) in parts.items()
     }

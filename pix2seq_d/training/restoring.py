@@ -39,7 +39,7 @@ def read_state(folder: Path, abstract: TrainState) -> TrainState:
     """
     fault = None
     if jax.process_index() == 0:
-        fault = checksums.fault(folder, formats.ITEMS)
+        fault = checksums.fault(folder, formats.ITEMS, optional=(formats.META,))
     fault = gather(fault)[0]
     if fault is not None:
         raise UnreadableError(f"{folder} cannot be restored: {fault}")

@@ -7,6 +7,8 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
+from pix2seq_d import atomic_file
+
 SCORES = "scores.json"
 
 
@@ -37,9 +39,7 @@ class LatestAndBest(ocp.checkpoint_managers.PreservationPolicy):
 
     def write(self) -> None:
         """Writes `scores.json`."""
-        part = self._path.with_name(f"{SCORES}.part")
-        part.write_text(json.dumps(self._scores), encoding="utf-8")
-        part.replace(self._path)
+        atomic_file.replace_text(self._path, json.dumps(self._scores))
 
     def should_preserve(
         self, checkpoints: Sequence[Any], *, context: Any

@@ -1,21 +1,25 @@
 """The steps of a training: step, look at it, log, save, evaluate, stop."""
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from pix2seq_d.config import Config
 from pix2seq_d.config.training import TrainConfig
 from pix2seq_d.data.source import Source
 from pix2seq_d.inference.predictor import Predictor
+from pix2seq_d.inference.video_predictor import VideoPredictor
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training import health
-from pix2seq_d.training.evaluate import evaluate_ema
+from pix2seq_d.training.evaluate import evaluate_ema, score
 from pix2seq_d.training.health import NonFiniteError
 from pix2seq_d.training.interrupt import Interruption, Stopped, StopRequest
 from pix2seq_d.training.journal import Journal, say
@@ -70,7 +74,7 @@ class Run:
     journal: Journal
     interruption: Interruption
     profile: Profile
-    predictor: Predictor
+    predictor: Predictor | VideoPredictor
     eval_source: Source
 
     def run(
@@ -91,7 +95,9 @@ class Run:
         train, step = self.config.train, first_step
         place = meshes.replicated(self.program.mesh)
         key = jax.jit(lambda: jax.random.key(train.seed), out_shardings=place)()
-        step_fn = None
+        step_fn, goes_on = None, None
+        if train.on_nonfinite == "stop":
+            goes_on = jax.jit(lambda: jnp.ones(()), out_shardings=place)()
         try:
             if evaluates_at(step, train) and not evaluated:
                 self._evaluate(state, step)
@@ -101,22 +107,24 @@ class Run:
                 with self.journal.phases.of("data"):
                     batch = self.interruption.next(batches)
                 if step_fn is None:
-                    step_fn = self._compile(state, batch, key)
+                    step_fn = self._compile(state, batch, key, goes_on)
                     self.journal.begin(step)
                 self.profile.before(step + 1, state)
                 with jax.profiler.StepTraceAnnotation("train", step_num=step + 1):
-                    state, scalars = step_fn(state, batch, key)
+                    state, scalars = step_fn(state, batch, key, goes_on)
                 step += 1
+                if goes_on is not None:
+                    goes_on = scalars["finite"]
                 self.journal.add(step, scalars)
                 self._after(state, step)
         except StopRequest:
             self._stop(state, step)
         return state
 
-    def _compile(self, state: TrainState, batch: Any, key: jax.Array) -> Any:
+    def _compile(self, *args: Any) -> Any:
         say("compiling the training step ...")
         with self.journal.phases.of("compile"):
-            return self.program.step.lower(state, batch, key).compile()
+            return self.program.step.lower(*args).compile()
 
     def _after(self, state: TrainState, step: int) -> None:
         train = self.config.train
@@ -140,14 +148,7 @@ class Run:
                 continue
             journal.left_out += 1
             folder = health.folder_of(self.workdir, step)
-            if jax.process_index() == 0:
-                health.record(
-                    folder,
-                    step,
-                    scalars,
-                    config=self.config,
-                    num_images=self.num_images,
-                )
+            self._record(folder, step, scalars)
             fault = health.message(step, scalars)
             skips = train.on_nonfinite == "skip"
             if skips and journal.left_out <= train.max_nonfinite:
@@ -157,15 +158,39 @@ class Run:
                 )
                 continue
             journal.write(step)
-            with CheckpointStore(folder, keep=1) as store:
-                store.save(state, config=self.config, labels=self.labels)
+            if not skips:
+                # As it was before the step: those after it were left out, too.
+                state = dataclasses.replace(state, step=0 * state.step + step - 1)
+            self._keep(folder, state)
             field = "max_nonfinite" if skips else "on_nonfinite=skip"
             raise NonFiniteError(
-                f"{fault}; its batch and the state are in {folder}, and the last "
-                "checkpoint is kept; lower optimizer.peak_lr or raise "
-                "optimizer.warmup_steps and start again in a new workdir, or leave "
-                f"such steps out by --config.train.{field}"
+                f"{fault}; its batch and the state after step {int(state.step)} are in "
+                f"{folder}, and the last checkpoint is kept; lower optimizer.peak_lr "
+                "or raise optimizer.warmup_steps and start again in a new workdir, or "
+                f"leave such steps out by --config.train.{field}"
             )
+
+    def _record(self, folder: Path, step: int, scalars: dict[str, float]) -> None:
+        """Writes what is known of a step that was left out; says so if it cannot."""
+        if jax.process_index() != 0:
+            return
+        try:
+            # Of an earlier start, which came to the same step.
+            shutil.rmtree(folder, ignore_errors=True)
+            health.record(
+                folder, step, scalars, config=self.config, num_images=self.num_images
+            )
+        except OSError as error:
+            say(f"{folder} cannot be written: {error}")
+
+    def _keep(self, folder: Path, state: TrainState) -> None:
+        """Saves the state for whoever looks into a fault; says so if it cannot."""
+        gather(None)  # the folder is there, and what an earlier start left is not
+        try:
+            with CheckpointStore(folder, keep=1) as store:
+                store.save(state, config=self.config, labels=self.labels)
+        except (OSError, ValueError) as error:  # which must not hide the fault
+            say(str(error))
 
     def _save(self, state: TrainState, step: int) -> None:
         with self.journal.phases.of("save"):
@@ -187,7 +212,7 @@ class Run:
                 self.config,
                 check=self.interruption.check,
             )
-            self.store.score(step, report.pq["All"]["pq"])
+            self.store.score(step, score(report))
         self.journal.evaluated(step, report, seconds=time.monotonic() - start)
 
     def _stop(self, state: TrainState, step: int) -> None:

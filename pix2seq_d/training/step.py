@@ -11,11 +11,12 @@ import optax
 from jax.typing import ArrayLike
 
 from pix2seq_d import analog_bits
-from pix2seq_d.config import DiffusionConfig
+from pix2seq_d.config import DiffusionConfig, PastNoiseConfig
 from pix2seq_d.diffusion import loss as losses
 from pix2seq_d.diffusion import process
 from pix2seq_d.models import Denoised, Features, Pix2SeqD
 from pix2seq_d.sharding.layout import Layout
+from pix2seq_d.training import past_noise as past_noises
 from pix2seq_d.training.state import TrainState, update_ema
 
 Batch = dict[str, Any]
@@ -72,6 +73,7 @@ def batch_loss(
     *,
     model: Pix2SeqD,
     diffusion: DiffusionConfig,
+    past_noise: PastNoiseConfig = PastNoiseConfig(),  # noqa: B008 - frozen
     index: jax.Array | None = None,
     dropout_part: ArrayLike = 0,
     layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
@@ -82,10 +84,12 @@ def batch_loss(
       params: trainable parameters.
       batch_stats: batch-norm statistics.
       batch: `image` [B, H, W, 3] float32 in [0, 1] or uint8, `labels`
-        [B, h, w, 2] int32 (semantic, instance).
+        [B, h, w, 2] int32 (semantic, instance); for a model of clips also `past`
+        [B, h, w, 2 F] int32, the maps of F frames before, oldest first.
       key: of this step.
       model: the model.
       diffusion: schedule, loss weights, noise draws.
+      past_noise: errors that the past maps get.
       index: [B] int32, the examples' places in the step's whole batch, which name
         their noise; None where this is the whole batch.
       dropout_part: [] int, which part of the batch this is: names its dropout.
@@ -105,26 +109,38 @@ def batch_loss(
     )
     labels, draws = batch["labels"], diffusion.noise_draws
     places = jnp.arange(labels.shape[0]) if index is None else index
+    past = batch["past"] if config.num_cond_frames else None
+    if past is not None and past_noise != PastNoiseConfig():
+        past = past_noises.spoil_batch(
+            noise_key,
+            past,
+            places,
+            noise=past_noise,
+            max_instances=config.max_instances,
+        )
     if draws > 1:
         labels = jnp.repeat(labels, draws, axis=0)
+        past = None if past is None else jnp.repeat(past, draws, axis=0)
         features = Features(
             jnp.repeat(features.tokens, draws, axis=0),
             jnp.repeat(features.fused, draws, axis=0),
         )
         places = (places[:, None] * draws + jnp.arange(draws)).reshape(-1)
     # Not said, the compiler may split the decoder's channels over `fsdp` instead.
-    labels, features, places = layout.examples((labels, features, places))
+    labels, past, features, places = layout.examples((labels, past, features, places))
     x0 = analog_bits.encode(labels, config.bits_per_channel, config.bit_scale)
     t, eps = example_noise(noise_key, places, shape=x0.shape[1:])
     gamma = diffusion.train_schedule.make()(t)
     xt = process.q_sample(x0, eps, gamma=gamma)
-    estimate = None
+    cond_bits = estimate = None
+    if past is not None:
+        cond_bits = analog_bits.encode(past, config.bits_per_channel, config.bit_scale)
     if config.self_conditioning != "none":
         estimate = first_estimate(
-            variables, xt, gamma, features, model=model, key=estimate_key
+            variables, xt, gamma, features, cond_bits, model=model, key=estimate_key
         )
     output = model.denoise(
-        variables, xt, gamma, features, x0_self_cond=estimate, key=decoder_key
+        variables, xt, gamma, features, cond_bits, estimate, key=decoder_key
     )
     weights = losses.instance_weights(
         labels[..., 1], config.max_instances, diffusion.loss_weight_power
@@ -162,6 +178,7 @@ def first_estimate(
     xt: jax.Array,
     gamma: jax.Array,
     features: Features,
+    cond_bits: jax.Array | None = None,
     *,
     model: Pix2SeqD,
     key: jax.Array,
@@ -179,6 +196,7 @@ def first_estimate(
         zeros.
       gamma: [B] float32, their level.
       features: of the images.
+      cond_bits: [B, h, w, F K] of past masks, None without.
       model: with self-conditioning `x`, `eps` or `auto`.
       key: for dropout.
     Returns:
@@ -191,15 +209,10 @@ def first_estimate(
     def every_other(x: jax.Array) -> jax.Array:
         return x[: 2 * half].reshape(half, 2, *x.shape[1:])[:, 0]
 
-    frozen, xt_half, gamma_half, features = jax.lax.stop_gradient(
-        (
-            variables,
-            every_other(xt),
-            every_other(gamma),
-            jax.tree.map(every_other, features),
-        )
+    frozen, (xt_half, gamma_half, features, cond_half) = jax.lax.stop_gradient(
+        (variables, jax.tree.map(every_other, (xt, gamma, features, cond_bits)))
     )
-    output = model.denoise(frozen, xt_half, gamma_half, features, key=key)
+    output = model.denoise(frozen, xt_half, gamma_half, features, cond_half, key=key)
     estimate = jnp.clip(output.x0, -config.bit_scale, config.bit_scale)
     if config.self_cond_estimate == "eps":
         estimate = process.eps_from_x0(xt_half, estimate, gamma=gamma_half)
@@ -216,6 +229,7 @@ def mean_gradients(
     *,
     model: Pix2SeqD,
     diffusion: DiffusionConfig,
+    past_noise: PastNoiseConfig = PastNoiseConfig(),  # noqa: B008 - frozen
     parts: int = 1,
     layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
 ) -> tuple[jax.Array, Any, Any]:
@@ -233,6 +247,7 @@ def mean_gradients(
       key: of this step.
       model: the model.
       diffusion: schedule, loss weights, noise draws.
+      past_noise: errors that past maps get.
       parts: k; it divides B.
       layout: where the arrays are.
     Returns:
@@ -240,7 +255,9 @@ def mean_gradients(
     Source: ours.
     """
     gradients_of = jax.value_and_grad(batch_loss, has_aux=True)
-    settings: dict[str, Any] = dict(model=model, diffusion=diffusion, layout=layout)
+    settings: dict[str, Any] = dict(
+        model=model, diffusion=diffusion, past_noise=past_noise, layout=layout
+    )
     if parts == 1:
         (loss, batch_stats), gradients = gradients_of(
             params, batch_stats, batch, key, **settings
@@ -275,11 +292,13 @@ def train_step(
     state: TrainState,
     batch: Batch,
     key: jax.Array,
+    goes_on: jax.Array | None = None,
     *,
     model: Pix2SeqD,
     optimizer: optax.GradientTransformation,
     diffusion: DiffusionConfig,
     ema_decay: float | Callable[[jax.Array], jax.Array],
+    past_noise: PastNoiseConfig = PastNoiseConfig(),  # noqa: B008 - frozen
     parts: int = 1,
     layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
 ) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -292,10 +311,13 @@ def train_step(
       batch: as `batch_loss` takes it.
       key: root key of the training; the step folds in its number, so that a
         resumed training draws the same noise.
+      goes_on: [] float32, `finite` of the step before: 0 leaves this one out, too, so
+        that the state waits for whoever looks at it. None: it counts for nothing.
       model: the model.
       optimizer: of `optimizer.make`.
       diffusion: schedule, loss weights, noise draws.
       ema_decay: of the moving average; may be a function of the steps done.
+      past_noise: errors that past maps get.
       parts: that the batch is taken in (gradient accumulation).
       layout: where the arrays are.
     Returns:
@@ -310,12 +332,15 @@ def train_step(
         jax.random.fold_in(key, state.step),
         model=model,
         diffusion=diffusion,
+        past_noise=past_noise,
         parts=parts,
         layout=layout,
     )
     gradients = layout.scatter(gradients)
     grad_norm = optax.tree.norm(gradients)
     finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
+    if goes_on is not None:
+        finite &= goes_on > 0
     updates, opt_state = optimizer.update(gradients, state.opt_state, params)
     variables = {
         "params": optax.apply_updates(params, updates),

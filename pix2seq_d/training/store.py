@@ -24,6 +24,18 @@ from pix2seq_d.training.state import TrainState
 from pix2seq_d.training.workdir import CHECKPOINTS
 
 
+class _Manager(ocp.CheckpointManager):
+    """Orbax's, but for its own look at SIGTERM, which is `interrupt`'s.
+
+    JAX counts the calls of its sync point, and Orbax would call it with the number of
+    the step: a job that goes on from step 500 would stop 500 steps after the signal.
+    """
+
+    def reached_preemption(self, step: int) -> bool:
+        del step
+        return False
+
+
 @dataclasses.dataclass(frozen=True)
 class Resumed:
     """A restored training.
@@ -221,7 +233,7 @@ class CheckpointStore:
             self._manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
-        return ocp.CheckpointManager(
+        return _Manager(
             self.directory,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=self._policy,

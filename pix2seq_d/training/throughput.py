@@ -32,7 +32,8 @@ def utilization(config: Config, *, images_per_second: float) -> dict[str, float]
     """{'mfu', 'matmul_share'}: arithmetic of the steps as a share of two peaks.
 
     The vendor's bfloat16 peak, and what a matrix product in the training's dtype
-    reaches on this device, measured once a process. {} on CPUs and unknown devices.
+    reaches on this device, measured once a process where the memory suffices. {} on
+    CPUs and unknown devices.
 
     Args:
       config: of the training.
@@ -44,10 +45,11 @@ def utilization(config: Config, *, images_per_second: float) -> dict[str, float]
         return {}
     flops = images_per_second * image_flops(config.model, config.diffusion)
     each = flops / jax.device_count() / 1e12
-    return {
-        "mfu": each / known.bf16_tflops,
-        "matmul_share": each / matmul_peak.tflops(device, dtype=config.train.dtype),
-    }
+    found = {"mfu": each / known.bf16_tflops}
+    product = matmul_peak.tflops(device, dtype=config.train.dtype)
+    if product is not None:
+        found["matmul_share"] = each / product
+    return found
 
 
 def memory() -> dict[str, float]:

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import jax
 
+from pix2seq_d import atomic_file
 from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config, ConfigError
 from pix2seq_d.training import checkpoint_format as formats
@@ -19,7 +19,6 @@ FREE_FIELDS = (
     "train.checkpoint_every",
     "train.keep",
     "train.keep_best",
-    "train.grad_accumulation",
     "train.remat",
     "train.on_nonfinite",
     "train.max_nonfinite",
@@ -32,6 +31,8 @@ FREE_FIELDS = (
     "sharding.",
     "evaluation.",
     "diffusion.num_steps",
+    "diffusion.stop_changed",
+    "diffusion.new_share",
     "diffusion.time_difference",
     "diffusion.sampler",
     "diffusion.sample_schedule.",
@@ -61,7 +62,7 @@ def claim(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
     if before is not None:
         fields = config_lib.flatten(before)
         for field, value in config_lib.flatten(config).items():
-            if value != fields[field] and not field.startswith(FREE_FIELDS):
+            if value != fields[field] and not _is_free(field, config):
                 raise ConfigError(
                     f"{workdir} holds a training with {field}={fields[field]!r}, not "
                     f"{value!r}; take another --{flag} or the same config"
@@ -71,9 +72,16 @@ def claim(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
             _write(workdir / CONFIG_FILE, config)
         except OSError as error:
             raise ConfigError(
-                f"--{flag}={workdir} cannot be written ({error.strerror}); take "
-                "another folder, or mend this one"
+                f"--{flag}={workdir} cannot be written ({error.strerror or error}); "
+                "take another folder, or mend this one"
             ) from error
+
+
+def _is_free(field: str, config: Config) -> bool:
+    if field == "train.grad_accumulation":
+        # Else batch-norm normalises each part by itself, and learns other statistics.
+        return config.train.freeze_batch_norm
+    return field.startswith(FREE_FIELDS)
 
 
 def _before(workdir: Path, *, flag: str) -> Config | None:
@@ -97,10 +105,4 @@ def _before(workdir: Path, *, flag: str) -> Config | None:
 def _write(path: Path, config: Config) -> None:
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # Else a machine that fails may leave the name without the text.
-        os.fsync(file.fileno())
-    part.replace(path)
+    atomic_file.replace_text(path, text)

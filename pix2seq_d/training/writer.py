@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from pix2seq_d import atomic_file
 from pix2seq_d.config import Config, ConfigError
 
 JSON_LINES = "metrics.jsonl"
@@ -43,23 +44,24 @@ class JsonLinesWriter:
     """
 
     def __init__(self, workdir: Path, *, resume_step: int) -> None:
-        path = workdir / JSON_LINES
+        self._path = path = workdir / JSON_LINES
         kept = [
             json.dumps(record)
             for record in _records(path)
             if record["step"] <= resume_step and resume_step
         ]
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        part.replace(path)
+        atomic_file.replace_text(path, "".join(f"{line}\n" for line in kept))
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Appends one line and flushes it."""
         line = {"step": step} | {k: float(v) for k, v in scalars.items()}
         line["time"] = round(time.time(), 3)
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise atomic_file.cannot_write(self._path, error) from error
 
     def close(self) -> None:
         """Closes the file."""
@@ -69,7 +71,7 @@ class JsonLinesWriter:
 def is_evaluated(workdir: Path, step: int) -> bool:
     """Whether the metrics of a training have a line of an evaluation at a step."""
     return any(
-        record["step"] == step and "eval/pq" in record
+        record["step"] == step and any(name.startswith("eval/") for name in record)
         for record in _records(workdir / JSON_LINES)
     )
 

@@ -43,8 +43,10 @@ def run(tmp_path):
 
 def test_slurm_puts_a_stopped_training_back_into_the_queue(run):
     stopped = interrupt.EXIT_STATUS
-    status, (train, requeue) = run("slurm/train.sbatch", "--config=a:b", status=stopped)
-    assert train.startswith("srun ")
+    status, (train, requeue) = run(
+        "slurm/train.sbatch", "--config=a:b", status=stopped, SLURM_CPUS_PER_TASK="12"
+    )
+    assert train.startswith("srun --cpus-per-task=12 ")
     assert train.endswith("python -m launch.train --config=a:b")
     assert requeue == "scontrol requeue 17"
     assert status == 0

@@ -49,6 +49,14 @@ def spoil_the_checksums(folder):
     (folder / checksums.CHECKSUMS).write_text("{")
 
 
+def empty_the_position(folder):
+    (folder / "meta" / "metadata").write_bytes(b"")
+
+
+def remove_the_position(folder):
+    (folder / "meta" / "metadata").unlink()
+
+
 def as_of_format_0(folder):
     """Without checksums, truncated: Orbax finds that itself."""
     (folder / checksums.CHECKSUMS).unlink()
@@ -62,6 +70,8 @@ DAMAGE = {
     remove_the_average: "it lacks ema",
     remove_all_items: "it lacks variables",
     spoil_the_checksums: "checksums.json cannot be read",
+    empty_the_position: "meta/metadata was truncated or changed",
+    remove_the_position: "it lacks meta/metadata",
     as_of_format_0: "cannot be restored",
 }
 

@@ -7,12 +7,14 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pix2seq_d.config import Config
 from pix2seq_d.data.order import permutation
 from pix2seq_d.data.shapes import Shapes
 from pix2seq_d.training import health, interrupt
+from pix2seq_d.training import step as steps
 from pix2seq_d.training.journal import Journal
 from pix2seq_d.training.ledger import Entry, Ledger
 from pix2seq_d.training.run import Run
@@ -89,10 +91,59 @@ def test_stop_writes_metrics_batch_and_state_before_it_stops(tmp_path, make_run)
     found = json.loads((folder / "step.json").read_text())
     assert found["scalars"] == {"loss": "nan", "grad_norm": "nan", "finite": 0.0}
     assert len(found["batch"]["index"]) == 4
+    # Of the step before, though it is looked at later: all since were left out.
     abstract = jax.tree.map(jnp.zeros_like, tiny_state(0))
     with CheckpointStore(folder, keep=1) as store:
-        restored = store.restore(abstract, step=3)
+        assert store.steps() == [2]
+        restored = store.restore(abstract, step=2)
+    assert int(restored.step) == 2
     np.testing.assert_array_equal(restored.variables["kernel"], np.full((2, 3), 3.0))
+
+
+def test_the_record_of_an_earlier_start_does_not_hide_the_fault(tmp_path, make_run):
+    """Of the same step, looked at later then: Orbax would refuse an earlier one."""
+    folder = tmp_path / "nonfinite" / "step_2"
+    with CheckpointStore(folder, keep=1) as store:
+        store.save(tiny_state(9), config=Config(), labels=Shapes.label_space)
+    with pytest.raises(health.NonFiniteError, match="step 2: loss nan"):
+        take(make_run(), [1.0, float("nan")])
+    assert [p.name for p in (folder / "checkpoints").glob("[0-9]*")] == ["1"]
+
+
+def test_a_full_disk_does_not_hide_the_fault(tmp_path, make_run, capsys):
+    (tmp_path / "nonfinite").write_text("a file where the folder should be")
+    with pytest.raises(health.NonFiniteError, match="step 1: loss nan"):
+        take(make_run(), [float("nan")])
+    assert "nonfinite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "taken"), [(None, True), (1.0, True), (0.0, False)]
+)
+def test_steps_after_a_fault_leave_the_state_as_it_was(monkeypatch, goes_on, taken):
+    def gradients(params, batch_stats, *_, **__):
+        return jnp.float32(1), batch_stats, jax.tree.map(jnp.ones_like, params)
+
+    monkeypatch.setattr(steps, "mean_gradients", gradients)
+    params = {"kernel": jnp.ones((2, 3))}
+    variables = {"params": params, "batch_stats": {}}
+    optimizer = optax.sgd(0.1)
+    state = TrainState(
+        jnp.asarray(4, jnp.int32), variables, variables, optimizer.init(params)
+    )
+    after, scalars = steps.train_step(
+        state,
+        {},
+        jax.random.key(0),
+        None if goes_on is None else jnp.float32(goes_on),
+        model=None,
+        optimizer=optimizer,
+        diffusion=None,
+        ema_decay=0.5,
+    )
+    assert int(after.step) == 5 and float(scalars["finite"]) == taken
+    expected = 0.9 if taken else 1.0
+    np.testing.assert_allclose(after.variables["params"]["kernel"], expected)
 
 
 def test_skip_goes_on_until_the_budget_is_spent(tmp_path, make_run, capsys):

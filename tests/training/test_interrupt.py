@@ -162,3 +162,36 @@ def test_an_error_names_its_process_which_waits_for_no_other(several):
         assert status == 1
         line = f"train (process {index} of 2): error: too few cats"
         assert errors.splitlines()[-1] == line
+
+
+def test_a_signal_while_a_resumed_job_saves_stops_it_at_once(tmp_path):
+    """Orbax looks at the same signal, and would put the stop 500 calls off."""
+    script = Path(__file__).with_name("preempted_job.py")
+    made = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert made.stdout.splitlines()[-1:] == ["0 more steps, stopped by SIGTERM"], made
+
+
+def test_sigterm_before_there_is_anything_to_save_has_the_status_too(tmp_path):
+    code = (
+        "import time\n"
+        "from pix2seq_d.training import interrupt\n"
+        "with interrupt.stopping_at_once():\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with python(code) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == interrupt.EXIT_STATUS
+
+
+def test_the_handler_of_before_comes_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with interrupt.stopping_at_once():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before

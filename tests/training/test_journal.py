@@ -116,6 +116,15 @@ def test_goodput_counts_kept_steps_of_the_time_since_the_start(tmp_path):
     assert Ledger(tmp_path, resume_step=4).entry(5) == Entry()
 
 
+def test_a_ledger_that_a_power_cut_emptied_begins_anew(tmp_path, capsys):
+    (tmp_path / "ledger.json").write_text("")
+    ledger = Ledger(tmp_path, resume_step=5)
+    assert ledger.entry(5) == Entry()
+    assert "ledger.json cannot be read" in capsys.readouterr().err
+    ledger.note(6, Entry(left_out=1))
+    assert Ledger(tmp_path, resume_step=6).entry(6) == Entry(left_out=1)
+
+
 def test_a_training_knows_which_evaluations_it_has_done(tmp_path):
     lines = writer.JsonLinesWriter(tmp_path, resume_step=0)
     lines.write(5, {"loss": 1.0})

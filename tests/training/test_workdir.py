@@ -45,6 +45,8 @@ def test_free_fields_may_change_and_are_remembered(tmp_path):
         ("train", "num_steps", 8),
         ("train", "seed", 1),
         ("train", "batch_size", 8),
+        # Batch-norm would see other batches.
+        ("train", "grad_accumulation", 2),
         ("model", "bit_scale", 1.0),
         ("diffusion", "loss_weight_power", 0.0),
         ("data", "flip", 0.0),
@@ -56,6 +58,12 @@ def test_other_fields_may_not_change(tmp_path, group, field, value):
         claim(tmp_path, changed(Config(), group, **{field: value}))
     text = json.loads((tmp_path / "config.json").read_text())
     assert config_lib.from_config_dict(text) == Config()
+
+
+def test_accumulation_may_change_where_batch_norm_is_frozen(tmp_path):
+    config = changed(Config(), "train", freeze_batch_norm=True)
+    claimed(tmp_path, config)
+    claim(tmp_path, changed(config, "train", grad_accumulation=2))
 
 
 def test_without_a_checkpoint_any_config_may_begin(tmp_path):

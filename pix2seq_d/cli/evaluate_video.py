@@ -1,0 +1,196 @@
+"""One checkpoint of a video model evaluated, and the files that come of it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import numpy as np
+from PIL import Image
+
+from pix2seq_d.config import Config
+from pix2seq_d.data import sources
+from pix2seq_d.data.source import VideoSource
+from pix2seq_d.evaluation import video_table
+from pix2seq_d.evaluation.video_runner import ScoredFrame
+from pix2seq_d.evaluation.video_scores import VideoReport
+from pix2seq_d.inference.video_predictor import VideoPredictor
+from pix2seq_d.instance_ids import IdRule
+from pix2seq_d.labels import LabelSpace
+from pix2seq_d.panoptic import PanopticMap, Segment, areas
+from pix2seq_d.progress import Progress
+from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.sharding.gather import gather
+from pix2seq_d.training.checkpoint import Trained
+from pix2seq_d.training.evaluate import video_evaluation
+from pix2seq_d.training.journal import say
+from pix2seq_d.video_results import VideoResults
+from pix2seq_d.video_results_json import write_json
+from pix2seq_d.visualize.sheet import SheetRow, contact_sheet
+
+_SHOWN = 3  # frames of a video in the pictures
+
+
+def prepare(config: Config) -> tuple[VideoPredictor, VideoSource]:
+    """What all checkpoints of a training are evaluated with, on all devices."""
+    source = sources.make_source(
+        config.data.source, train=False, size=config.model.image_size
+    )
+    sources.check_videos(
+        source, config.model.num_cond_frames, name=config.data.source.name
+    )
+    mesh = meshes.make_mesh()
+    predictor = VideoPredictor(config, mesh, seed=config.evaluation.seed)
+    return predictor, cast(VideoSource, source)
+
+
+def evaluate(
+    trained: Trained,
+    predictor: VideoPredictor,
+    source: VideoSource,
+    output: Path,
+    *,
+    limit: int | None = None,
+) -> VideoReport:
+    """Evaluates and writes the files; all processes have to call it.
+
+    They are metrics.json, table.md, panoptic.json with panoptic/<video>/*.png (VIPSeg's
+    layout), davis/<video>/*.png, examples.png.
+
+    Args:
+      trained: the checkpoint.
+      predictor: of its config.
+      source: labelled videos.
+      output: made if absent; one folder for all processes.
+      limit: take the leading videos that hold this many frames; None takes all.
+    """
+    config = trained.config
+    sources.check_labels(trained.labels, source.label_space)
+    evaluation = video_evaluation(
+        predictor.of(trained.variables), predictor.mesh, source, config, limit=limit
+    )
+    diffusion = config.diffusion
+    say(
+        f"evaluating step {trained.step} on {evaluation.total} videos, "
+        f"{diffusion.num_steps} sampler steps for the first frame and "
+        f"{diffusion.num_steps_next} for each later one ..."
+    )
+    mine = evaluation.mine
+    total = sum(source.videos[k].stop - source.videos[k].start for k in mine)
+    progress = Progress("evaluate", total, unit="frame")
+    run = {"checkpoint": str(trained.workdir), "step": trained.step}
+    writers: dict[str, VideoResults] = {}
+    for done, scored in enumerate(evaluation, start=1):
+        if scored.video not in writers:
+            writers[scored.video] = VideoResults(
+                output, scored.video, source.label_space, run=run
+            )
+        writers[scored.video].write(
+            scored_map(scored, source.label_space, rule=config.data.ids), time_s=0.0
+        )
+        if jax.process_index() == 0:
+            if done == 1:
+                progress.restart(done)  # what came before was compiling
+            progress.update(done)
+    report = evaluation.report()
+    gather(None)  # all PNGs are there
+    if jax.process_index() == 0:
+        _write_results(report, trained, source, output, run=run)
+        write_json(output, source.label_space)
+    return report
+
+
+def summary(report: VideoReport, _: LabelSpace, output: Path) -> str:
+    """What a person is told at the end."""
+    return "\n".join(
+        (
+            video_table.markdown(report),
+            f"metrics:     {output / 'metrics.json'}",
+            f"predictions: {output / 'panoptic.json'} (VIPSeg), {output / 'davis'}",
+            f"pictures:    {output / 'examples.png'}",
+        )
+    )
+
+
+def scored_map(
+    scored: ScoredFrame, label_space: LabelSpace, *, rule: IdRule
+) -> PanopticMap:
+    """A scored frame as a map: every (class, instance) pair is a segment.
+
+    Segment ids are the same in all frames of a video: semantic + num_classes x
+    instance. `Segment.instance` of a thing is its number as the metric has it: without
+    classes that of J&F, as the model drew it.
+
+    Args:
+      scored: of `VideoEvaluation`.
+      label_space: the categories.
+      rule: of instance ids.
+    """
+    semantic, instance = scored.semantic, scored.instance
+    if not rule.classes:
+        semantic, instance = (scored.drawn > 0).astype(np.int32), scored.drawn
+    is_thing = label_space.is_thing
+    classes = label_space.num_classes
+    ids = semantic + classes * np.where(is_thing[semantic], instance, 0)
+    present = [i for i in areas(ids)[0].tolist() if i]
+    segments = tuple(
+        Segment(
+            id=i,
+            category_id=int(label_space.category_ids[i % classes]),
+            instance=i // classes,
+        )
+        for i in present
+    )
+    return PanopticMap(ids.astype(np.int32), segments)
+
+
+def _write_results(
+    report: VideoReport,
+    trained: Trained,
+    source: VideoSource,
+    output: Path,
+    *,
+    run: dict[str, Any],
+) -> None:
+    text = video_table.markdown(report)
+    (output / "table.md").write_text(text + "\n", encoding="utf-8")
+    metrics = video_table.to_json(report) | {
+        "step": trained.step,
+        "sampler": dataclasses.asdict(trained.config.diffusion),
+        "evaluation": dataclasses.asdict(trained.config.evaluation),
+    }
+    (output / "metrics.json").write_text(
+        json.dumps(metrics, indent=2) + "\n", encoding="utf-8"
+    )
+    _write_examples(report, source, output, run=run)
+
+
+def _write_examples(
+    report: VideoReport, source: VideoSource, output: Path, *, run: dict[str, Any]
+) -> None:
+    """Frames of the worst, the median and the best video by their own STQ."""
+    scores = report.stq[report.void_class]["per_sequence"]
+    order = sorted(scores, key=lambda name: (scores[name]["STQ"] or 0.0, name))
+    chosen = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
+    rows = []
+    for name in chosen:
+        video = next(v for v in source.videos if v.name == name)
+        count = scores[name]["frames"]
+        shown = {(count - 1) * k // max(_SHOWN - 1, 1) for k in range(_SHOWN)}
+        results = VideoResults(output, name, source.label_space, resume=True, run=run)
+        for frame, prediction in enumerate(results.finished()):
+            if frame not in shown:
+                continue
+            example = source[video.start + frame]
+            rows.append(
+                SheetRow(
+                    example.image,
+                    example.panoptic,
+                    prediction,
+                    title=f"{name}, frame {frame} (STQ of the video "
+                    f"{100 * (scores[name]['STQ'] or 0.0):.1f})",
+                )
+            )
+    sheet = contact_sheet(rows, source.label_space)
+    Image.fromarray(sheet).save(output / "examples.png")

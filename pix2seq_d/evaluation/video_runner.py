@@ -1,0 +1,323 @@
+"""Evaluation of anything that segments videos as streams: STQ, VPQ, id switches, J&F.
+
+Knows no model: a `VideoPredictor` takes several videos at a time, some frames of each
+per call, and keeps what it remembers in a state. Nothing grows with the length of a
+video but small tables. A prediction is scored as it is, without vote or smallest area
+(spec 6.2), for it is also what the model goes on from.
+
+Beside the scores stand those of the *oracle*, the truth itself sent through mask size
+and back: the most that this mask size allows.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from pix2seq_d.data import evaluation as eval_data
+from pix2seq_d.data.source import Example, VideoSource
+from pix2seq_d.data.workers import ordered_map
+from pix2seq_d.evaluation.frame_pair import FramePair
+from pix2seq_d.evaluation.label_overlap import LabelOverlap
+from pix2seq_d.evaluation.readers.davis_frames import MAX_PROPOSALS
+from pix2seq_d.evaluation.runner import IncompleteEvaluation, Settings
+from pix2seq_d.evaluation.stq import VoidClass
+from pix2seq_d.evaluation.video_labels import (
+    DIVISOR,
+    code,
+    label_coding,
+    truth_channels,
+)
+from pix2seq_d.evaluation.video_scores import KeptVideo, VideoReport, VideoScores
+from pix2seq_d.inference import id_reuse
+from pix2seq_d.sharding.gather import gather
+
+_NUM_WORKERS = 4  # threads that read and resize
+_NO_PIXELS = LabelOverlap.total([])
+
+
+class VideoPredictor(Protocol):
+    """Segments B videos, frame after frame."""
+
+    def start(self, index: np.ndarray) -> Any:
+        """The state before the first frames.
+
+        Args:
+          index: [B] int32, position of each video in `source.videos`; -1: padding.
+        """
+        ...
+
+    def __call__(
+        self, state: Any, images: np.ndarray
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Segments the next T frames of every video.
+
+        Args:
+          state: of the frames before.
+          images: [B, T, H, W, 3] float32 in [0, 1]; padding behind the last frame.
+        Returns:
+          The state after them, labels [B, T, h, w, 2] int (semantic, instance) at
+          mask size, and steps [B, T] int that the sampler took.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoredFrame:
+    """One frame with its prediction at original size.
+
+    Attributes:
+      video: name of its video.
+      frame: its number in the video, from 0.
+      example: image and truth.
+      semantic: [H, W] int32 in [0, num_classes).
+      instance: [H, W] int32 in [0, max_instances), as STQ and VPQ have it.
+      drawn: [H, W] int32, the same before ids were renumbered, as J&F has it.
+      steps: that the sampler took.
+    """
+
+    video: str
+    frame: int
+    example: Example
+    semantic: np.ndarray
+    instance: np.ndarray
+    drawn: np.ndarray
+    steps: int
+
+
+class VideoEvaluation:
+    """Runs a predictor over the videos of a source; iterate it, then take `report()`.
+
+    Videos of like length are taken together, the longest first. All processes call
+    the predictor equally often, each with its own videos.
+
+    Args:
+      predictor: see `VideoPredictor`; B is this process's share of `clips_at_once`.
+      source: labelled videos.
+      settings: sizes and rule of ids; its other fields are of no use here. Without
+        classes (`rule.classes`) things are all of one class and the rest is void;
+        then J&F is scored, too.
+      clips_at_once: videos in a call, over all processes.
+      frames_at_once: T, frames of each video in a call.
+      limit: number of leading videos; None takes all.
+      process_index: this process, in [0, process_count).
+      process_count: processes that evaluate, each with a share of the videos.
+      max_frames: take the first so many frames of each video, as the reference's
+        second score does with 100; None takes all.
+      repair: renumber ids that come back after a gap (spec 6.3). J&F is scored with
+        the ids as drawn all the same, as in the reference.
+      void_class: of the main STQ; both are reported.
+    Raises:
+      ValueError: an argument is out of range, a video has no frames, or there are
+        more ids than J&F scores.
+    """
+
+    def __init__(
+        self,
+        predictor: VideoPredictor,
+        source: VideoSource,
+        settings: Settings,
+        *,
+        clips_at_once: int,
+        frames_at_once: int,
+        limit: int | None = None,
+        process_index: int = 0,
+        process_count: int = 1,
+        max_frames: int | None = None,
+        repair: bool = True,
+        void_class: VoidClass = "counted",
+    ) -> None:
+        if frames_at_once < 1 or (max_frames is not None and max_frames < 1):
+            raise ValueError(
+                f"frames_at_once {frames_at_once}, max_frames {max_frames}: must be at "
+                "least 1"
+            )
+        if not settings.rule.classes and settings.max_instances > MAX_PROPOSALS + 1:
+            raise ValueError(
+                f"max_instances is {settings.max_instances}, but J&F, which is scored "
+                f"without classes, has room for {MAX_PROPOSALS} objects of a video; "
+                f"take at most {MAX_PROPOSALS + 1} ids, with 0"
+            )
+        self._predictor, self._source, self._settings = predictor, source, settings
+        self._frames_at_once, self._max_frames = frames_at_once, max_frames
+        self._repair = repair
+        self._void_class: VoidClass = void_class
+        self._coding = label_coding(source.label_space, settings.rule)
+        self._scores = VideoScores(self._coding, void_class)
+        self._done: list[tuple[int, int, int]] = []  # video, its frames, its steps
+        videos = source.videos[:limit]
+        for video in videos:
+            if video.stop <= video.start:
+                raise ValueError(f"video {video.name}: has no frames; leave it out")
+        self.total = len(videos)
+        self._lengths = [min(v.stop - v.start, max_frames or v.stop) for v in videos]
+        share = eval_data.share(
+            self.total,
+            batch_size=clips_at_once,
+            process_index=process_index,
+            process_count=process_count,
+        )
+        order = sorted(range(self.total), key=lambda k: (-self._lengths[k], k))
+        local = clips_at_once // process_count
+        # The frames of the longest video of a batch, in any process, and our videos.
+        self._batches = [
+            (
+                self._lengths[order[batch * clips_at_once]],
+                [order[p] if p >= 0 else -1 for p in share[batch * local :][:local]],
+            )
+            for batch in range(len(share) // local)
+        ]
+        self.mine = [k for _, batch in self._batches for k in batch if k >= 0]
+
+    def __iter__(self) -> Iterator[ScoredFrame]:
+        """Yields every frame of this process as it is scored.
+
+        Those of one video come in order, with those of other videos in between.
+        """
+        size = len(self._batches[0][1]) * self._frames_at_once if self._batches else 0
+        loaded = ordered_map(
+            self._load, self._rows(), num_workers=_NUM_WORKERS, ahead=size
+        )
+        with contextlib.closing(loaded):
+            for longest, videos in self._batches:
+                state = self._predictor.start(np.array(videos, np.int32))
+                streams = [_Stream(k, self._settings.max_instances) for k in videos]
+                for _ in range(0, longest, self._frames_at_once):
+                    images, truths = zip(*itertools.islice(loaded, size), strict=True)
+                    shape = (len(videos), self._frames_at_once, *images[0].shape)
+                    batch = np.stack(images).reshape(shape)
+                    state, labels, steps = self._predictor(state, batch)
+                    labels, steps = np.asarray(labels), np.asarray(steps)
+                    for k, truth in enumerate(truths):
+                        if truth is not None:
+                            b, t = divmod(k, self._frames_at_once)
+                            made = labels[b, t], int(steps[b, t])
+                            yield self._score(streams[b], truth, *made)
+
+    def report(self) -> VideoReport:
+        """Results over the videos of all processes; each has to call it.
+
+        Raises:
+          IncompleteEvaluation: a video is missing, unfinished or was scored twice.
+          ValueError: there is no video, or no pixel of the truth is labelled.
+        """
+        shares = gather({"scores": self._scores.to_json(), "done": self._done})
+        done = sorted(tuple(row) for share in shares for row in share["done"])
+        if [index for index, *_ in done] != list(range(self.total)):
+            raise IncompleteEvaluation(
+                f"{len({index for index, *_ in done})} of {self.total} videos were "
+                f"evaluated, in {len(done)} turns by {len(shares)} process(es); "
+                "evaluate each video once, in as many processes as share them"
+            )
+        total = VideoScores(self._coding, self._void_class)
+        for share in shares:
+            total.merge_json(share["scores"])
+        num_frames, steps = (sum(row[k] for row in done) for k in (1, 2))
+        names = [c.name for c in self._source.label_space.categories]
+        return VideoReport(
+            **total.results(),
+            void_class=self._void_class,
+            classes=tuple(names) if self._settings.rule.classes else ("object",),
+            mean_steps=steps / max(num_frames, 1),
+            num_videos=self.total,
+            num_frames=num_frames,
+            max_frames=self._max_frames,
+            repaired=self._repair,
+        )
+
+    def _rows(self) -> Iterator[int]:
+        """Position in the source of every row of every call; -1 is padding."""
+        for longest, videos in self._batches:
+            for first in range(0, longest, self._frames_at_once):
+                for k in videos:
+                    for t in range(first, first + self._frames_at_once):
+                        is_frame = k >= 0 and t < self._lengths[k]
+                        yield self._source.videos[k].start + t if is_frame else -1
+
+    def _load(self, index: int) -> tuple[np.ndarray, "_Truth | None"]:
+        """Image [H, W, 3] of a row, and the truth of one that is no padding."""
+        settings = self._settings
+        if index < 0:
+            shape = (*settings.image_size, 3)
+            return np.full(shape, eval_data.PAD_VALUE, np.float32), None
+        example = self._source[index]
+        image, unpadded = eval_data.fit_image(example.image, settings.image_size)
+        channels = truth_channels(
+            example.panoptic, self._source.label_space, rule=settings.rule
+        )
+        small = eval_data.fit_labels(channels, settings.image_size, settings.mask_size)
+        truth = _Truth(example, unpadded, code(channels, self._coding))
+        through = code(self._restore(small, truth), self._coding)
+        pair = FramePair(truth.labels, through, example.file_name)
+        return image, dataclasses.replace(truth, oracle=pair.overlap(self._coding))
+
+    def _restore(self, labels: np.ndarray, truth: "_Truth") -> np.ndarray:
+        return eval_data.restore(
+            labels,
+            image_size=self._settings.image_size,
+            unpadded=truth.unpadded,
+            original=truth.labels.shape,
+        )
+
+    def _score(
+        self, stream: "_Stream", truth: "_Truth", labels: np.ndarray, steps: int
+    ) -> ScoredFrame:
+        """Scores the next frame of a video and, with the last one, the video."""
+        video, frame = self._source.videos[stream.video], len(stream.kept)
+        where = f"video {video.name}, frame {frame}"
+        restored = self._restore(labels.astype(np.int32), truth)
+        semantic, drawn = restored[..., 0], restored[..., 1]
+        highest = self._source.label_space.num_classes - 1
+        if semantic.min() < 0 or semantic.max() > highest:
+            raise ValueError(
+                f"{where}: the prediction has semantic ids {semantic.min()} ... "
+                f"{semantic.max()}, which must be in 0 ... {highest}; predict with the "
+                "label space of the data"
+            )
+        instance = drawn
+        if self._repair:
+            instance, stream.history = id_reuse.repair(drawn, stream.history)
+        is_object = semantic if self._settings.rule.classes else instance > 0
+        found = code(np.stack([is_object, instance], -1), self._coding)
+        pair = FramePair(truth.labels, found, where)
+        stream.kept.add(pair.overlap(self._coding), truth.oracle, where)
+        stream.steps += steps
+        if not self._settings.rule.classes:
+            stream.kept.keep_objects(truth.labels % DIVISOR, drawn)
+        if len(stream.kept) == self._lengths[stream.video]:
+            if stream.video not in [index for index, *_ in self._done]:
+                self._scores.add(video.name, stream.kept)
+            self._done.append((stream.video, len(stream.kept), stream.steps))
+        return ScoredFrame(
+            video.name, frame, truth.example, semantic, instance, drawn, steps
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Truth:
+    """What the score of a frame needs.
+
+    Attributes:
+      example: image and truth.
+      unpadded: (height, width) of the content in the network's image.
+      labels: [H, W] int64.
+      oracle: of the labels, and of what is left of them at mask size.
+    """
+
+    example: Example
+    unpadded: tuple[int, int]
+    labels: np.ndarray
+    oracle: LabelOverlap = _NO_PIXELS
+
+
+class _Stream:
+    """A video under way."""
+
+    def __init__(self, video: int, max_instances: int) -> None:
+        self.video = video
+        self.history = id_reuse.IdHistory.start(max_instances)
+        self.kept = KeptVideo()
+        self.steps = 0

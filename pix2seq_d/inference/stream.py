@@ -1,0 +1,228 @@
+"""A video as its frames come: one map a frame, tracks that last, constant memory."""
+
+import dataclasses
+import functools
+import io
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pix2seq_d.data import evaluation as eval_data
+from pix2seq_d.inference import postprocess, video
+from pix2seq_d.inference.result import Result
+from pix2seq_d.inference.tracks import Tracks, advance
+from pix2seq_d.inference.video import VideoState
+from pix2seq_d.labels import LabelSpace
+from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.panoptic import PanopticMap, Segment, areas
+from pix2seq_d.training.checkpoint import Trained
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class StreamState:
+    """All that a stream remembers; a pytree of constant size.
+
+    Attributes:
+      past: [h, w, 2 F] int32, the model's memory: maps of the last F frames.
+      number: [N] int64, public number of each id (`tracks.Tracks`).
+      last_frame: [N] int64, the last frame each id was in.
+      counts: [3] int64: frames seen, public numbers given out, ids reused.
+    """
+
+    past: np.ndarray
+    number: np.ndarray
+    last_frame: np.ndarray
+    counts: np.ndarray
+
+    def save(self, path: str | Path) -> None:
+        """Writes an npz file (temporary file, then rename)."""
+        path = Path(path)
+        part = path.with_name(path.name + ".part")
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            past=self.past,
+            number=self.number,
+            last_frame=self.last_frame,
+            counts=self.counts,
+        )
+        part.write_bytes(buffer.getvalue())
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "StreamState":
+        """Reads what `save` wrote.
+
+        Raises:
+          FileNotFoundError: no such file.
+          ValueError: it is not such a file.
+        """
+        try:
+            with np.load(path) as saved:
+                return cls(**{f.name: saved[f.name] for f in dataclasses.fields(cls)})
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"{path} is not the state of a stream ({error}); delete it to begin "
+                "the video anew"
+            ) from error
+
+
+class Stream:
+    """Segments and tracks the frames of one video.
+
+    Args:
+      trained: a checkpoint of a model of clips (`model.num_cond_frames` >= 1).
+      seed: of the sampler's noise.
+      retire_after: an id that is absent in more frames than this is another object
+        when it comes back; None: in as many as the model remembers.
+    Raises:
+      ValueError: the model knows no past masks.
+    """
+
+    def __init__(
+        self, trained: Trained, *, seed: int = 0, retire_after: int | None = None
+    ) -> None:
+        config = trained.config
+        frames = config.model.num_cond_frames
+        if not frames:
+            raise ValueError(
+                f"{trained.workdir}: this model knows no past masks, so it cannot "
+                "track; take one that was trained on clips (configs/shapes_video.py)"
+            )
+        self._trained = trained
+        # One frame at a time is for one device.
+        self._variables = jax.device_put(trained.variables, jax.local_devices()[0])
+        self._retire_after = frames - 1 if retire_after is None else retire_after
+        self._key = jax.random.key(seed)
+        model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
+        step = functools.partial(
+            video.next_frame, model=model, diffusion=config.diffusion
+        )
+        self._step = jax.jit(step, donate_argnums=1)
+        self._memory = video.start(1, config.model)
+        self._tracks = Tracks.start(config.model.max_instances)
+
+    @property
+    def state(self) -> StreamState:
+        """All that it remembers; another stream of the same model may go on from it."""
+        tracks = self._tracks
+        return StreamState(
+            past=np.asarray(self._memory.past[0]),
+            number=tracks.number,
+            last_frame=tracks.last_frame,
+            counts=np.array([tracks.frame, tracks.count, tracks.reused]),
+        )
+
+    @state.setter
+    def state(self, state: StreamState) -> None:
+        expected = self._memory.past.shape[1:]
+        size = self._tracks.number.shape
+        if state.past.shape != expected or state.number.shape != size:
+            raise ValueError(
+                f"the state is of another model: masks {state.past.shape} and "
+                f"{state.number.shape[0]} ids, not {expected} and {size[0]}"
+            )
+        frame, count, reused = state.counts.tolist()
+        self._memory = VideoState(
+            jnp.asarray(state.past)[None], jnp.array([frame], jnp.int32)
+        )
+        self._tracks = Tracks(state.number, state.last_frame, frame, count, reused)
+
+    @property
+    def frame(self) -> int:
+        """Number of frames pushed."""
+        return self._tracks.frame
+
+    @property
+    def reused(self) -> int:
+        """How often an id of the model was taken for another object than before."""
+        return self._tracks.reused
+
+    def push(self, frame: np.ndarray) -> Result:
+        """Segments the next frame.
+
+        Args:
+          frame: [H, W, 3] uint8 RGB; sizes may change from frame to frame, though
+            masks of the past are then stretched as the image is.
+        """
+        trained, config = self._trained, self._trained.config
+        fitted, unpadded = eval_data.fit_image(frame, config.model.image_size)
+        self._memory, labels, steps = self._step(
+            self._variables, self._memory, fitted[None], self._key[None]
+        )
+        labels = np.asarray(labels[0])
+        restored = eval_data.restore(
+            labels,
+            image_size=config.model.image_size,
+            unpadded=unpadded,
+            original=frame.shape[:2],
+        )
+        voted = postprocess.voted_channels(
+            restored,
+            trained.labels,
+            min_area=config.evaluation.min_area,
+            merge=config.evaluation.merge_stuff,
+            rule=config.data.ids,
+        )
+        things = thing_ids(voted, trained.labels, len(self._tracks.number))
+        number = self._tracks.frame
+        self._tracks = advance(
+            labels[..., 1],
+            self._tracks,
+            retire_after=self._retire_after,
+            shown=things,
+        )
+        panoptic = track_map(voted, things, self._tracks.number, trained.labels)
+        return Result(frame, panoptic, trained.labels, number, int(steps[0]))
+
+
+def thing_ids(
+    labels: np.ndarray, label_space: LabelSpace, max_instances: int
+) -> np.ndarray:
+    """[H, W] the instance ids of things in labels [H, W, 2]; 0 elsewhere."""
+    semantic, instance = labels[..., 0], labels[..., 1]
+    is_track = label_space.is_thing[semantic] & (instance < max_instances)
+    return np.where(is_track, instance, 0)
+
+
+def track_map(
+    labels: np.ndarray,
+    things: np.ndarray,
+    number: np.ndarray,
+    label_space: LabelSpace,
+) -> PanopticMap:
+    """A panoptic map whose segment ids are the same in all frames of a video.
+
+    Stuff has the id of its class, semantic; a track has num_classes + its number.
+
+    Args:
+      labels: [H, W, 2] int, of `postprocess.voted_channels`.
+      things: [H, W] int, of `thing_ids`.
+      number: [N] int, public number of each id.
+      label_space: the categories.
+    """
+    semantic = labels[..., 0]
+    numbers = number[things]
+    is_thing = label_space.is_thing[semantic]
+    stuff = np.where(is_thing, 0, semantic)  # a thing without number is void
+    ids = np.where(numbers > 0, label_space.num_classes + numbers, stuff)
+    ids = ids.astype(np.int32)
+    segments = []
+    for segment_id in areas(ids)[0].tolist():
+        if segment_id == 0:
+            continue
+        track = segment_id - label_space.num_classes
+        row = np.argmax(ids.ravel() == segment_id)  # all its pixels have one class
+        segments.append(
+            Segment(
+                id=segment_id,
+                category_id=int(label_space.category_ids[semantic.ravel()[row]]),
+                instance=max(track, 0),
+            )
+        )
+    return PanopticMap(ids, tuple(segments))

@@ -1,0 +1,375 @@
+"""A video model by command: evaluate, predict, go on; and the stream behind it."""
+
+import json
+import shutil
+
+import av
+import numpy as np
+import pytest
+import saved_training
+from PIL import Image
+
+from pix2seq_d import Segmenter
+from pix2seq_d.cli import app, evaluate, predict, train
+from pix2seq_d.data.davis import Davis
+from pix2seq_d.data.shapes_video import NUM_FRAMES, ShapesVideo
+from pix2seq_d.evaluation import stq
+from pix2seq_d.evaluation.video_labels import code, label_coding, truth_channels
+from pix2seq_d.image_files import File
+from pix2seq_d.inference.stream import StreamState
+from pix2seq_d.instance_ids import KITTI_STEP
+from pix2seq_d.panoptic_files import read_png_ids
+from pix2seq_d.training import checkpoint
+from pix2seq_d.video_writer import VideoWriter
+
+STEP = 3
+
+
+@pytest.fixture(scope="module")
+def argv(micro):
+    return [
+        "--config=shapes_video:tiny",
+        *micro,
+        "--config.diffusion.num_steps_next=1",
+        f"--config.data.source.train_images={NUM_FRAMES}",
+        f"--config.data.source.eval_images={2 * NUM_FRAMES}",
+    ]
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory, argv):
+    folder = tmp_path_factory.mktemp("video") / "work"
+    saved_training.save(folder, argv, steps=[STEP])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def frames():
+    source = ShapesVideo("val", size=(32, 40), num_videos=1)
+    return [source[k].image for k in range(10)]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, frames):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with VideoWriter(path) as writer:
+        for k, frame in enumerate(frames):
+            writer.write(frame, k / 24)
+    return path
+
+
+def run(main, argv):
+    assert app.run(main, "test", argv) == 0
+
+
+def test_training_on_clips_scores_tracks(tmp_path, argv):
+    workdir = tmp_path / "work"
+    run(
+        train.main,
+        [
+            *argv,
+            f"--workdir={workdir}",
+            "--config.train.num_steps=2",
+            "--config.train.keep_best=1",
+            "--config.train.eval_images=24",
+            "--config.data.past_noise.drop=0.2",
+            "--config.data.past_noise.merge=0.2",
+            "--config.data.past_noise.shift=1",
+        ],
+    )
+    lines = [
+        json.loads(x) for x in (workdir / "metrics.jsonl").read_text().split("\n")[:-1]
+    ]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2]
+    (scores,) = (line for line in lines if "eval/stq" in line)
+    assert 0 < scores["eval/stq"] < scores["eval/oracle_stq"] < 1
+    assert scores["eval/steps"] == pytest.approx((2 + 23) / 24)
+    kept = json.loads((workdir / "checkpoints" / "scores.json").read_text())
+    assert kept == {"2": scores["eval/stq"]}
+
+
+def test_images_cannot_train_a_model_of_clips(tmp_path, argv, capsys):
+    wrong = [*argv, "--config.data.source.name=shapes", f"--workdir={tmp_path / 'w'}"]
+    assert app.run(train.main, "train", wrong) == 1
+    error = capsys.readouterr().err
+    assert "model.num_cond_frames=2" in error and error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def evaluated(workdir, tmp_path_factory):
+    output = tmp_path_factory.mktemp("evaluated")
+    run(evaluate.main, [f"--workdir={workdir}", f"--output={output}"])
+    return output
+
+
+def test_evaluate_scores_what_its_files_score(evaluated):
+    metrics = json.loads((evaluated / "metrics.json").read_text())
+    assert metrics["num_videos"] == 2 and metrics["num_frames"] == 2 * NUM_FRAMES
+    source = ShapesVideo("val", size=(32, 32), num_videos=2)
+    space = source.label_space
+    coding = label_coding(space, KITTI_STEP)
+    content = json.loads((evaluated / "panoptic.json").read_text())
+    sequences = []
+    for video, annotation in zip(source.videos, content["annotations"], strict=True):
+        assert annotation["video_id"] == video.name
+        truth, found = [], []
+        for k, entry in enumerate(annotation["annotations"]):
+            panoptic = source[video.start + k].panoptic
+            truth.append(code(truth_channels(panoptic, space, rule=KITTI_STEP), coding))
+            ids = read_png_ids(evaluated / "panoptic" / video.name / entry["file_name"])
+            channels = np.stack([ids % space.num_classes, ids // space.num_classes], -1)
+            found.append(code(channels, coding))
+        sequences.append((video.name, np.stack(truth), np.stack(found)))
+    again = stq.evaluate(
+        sequences,
+        num_classes=coding.num_classes,
+        things=coding.things,
+        ignore_label=coding.ignore_label,
+        label_divisor=coding.label_divisor,
+    )
+    for name in ("STQ", "AQ", "SQ"):
+        assert metrics[name] == pytest.approx(again[name], abs=1e-12)
+    assert "id switches per 100 frames" in (evaluated / "table.md").read_text()
+    with Image.open(evaluated / "examples.png") as picture:
+        assert picture.size[0] > 200
+
+
+def test_the_first_frames_alone_can_be_scored(workdir, tmp_path):
+    limited = ["--config.evaluation.max_frames=5", "--limit=1"]
+    run(evaluate.main, [f"--workdir={workdir}", f"--output={tmp_path}", *limited])
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["num_videos"], metrics["num_frames"]) == (1, 5)
+    assert metrics["max_frames"] == 5
+
+
+def predict_argv(workdir, path, output, *more):
+    return [f"--checkpoint={workdir}", f"--input={path}", f"--output={output}", *more]
+
+
+def maps_of(output, name="clip"):
+    paths = sorted((output / "panoptic" / name).iterdir())
+    return {path.name: read_png_ids(path) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def predicted(workdir, clip, tmp_path_factory):
+    output = tmp_path_factory.mktemp("predicted")
+    run(predict.main, predict_argv(workdir, clip, output, "--min_area=1"))
+    return output
+
+
+def test_a_video_becomes_maps_tracks_and_a_video(predicted, frames):
+    assert list(maps_of(predicted)) == [f"{k:05d}.png" for k in range(len(frames))]
+    content = json.loads((predicted / "panoptic.json").read_text())
+    infos = [
+        info
+        for frame in content["annotations"][0]["annotations"]
+        for info in frame["segments_info"]
+    ]
+    things = {(i["id"], i["category_id"]) for i in infos if i["isthing"]}
+    assert things and all(i["instance"] > 0 for i in infos if i["isthing"])
+    palettes = sorted((predicted / "davis" / "clip").iterdir())
+    assert len(palettes) == len(frames)
+    with av.open(str(predicted / "clip.mp4")) as made:
+        assert sum(1 for _ in made.decode(video=0)) == len(frames)
+
+
+def test_a_stopped_run_goes_on_to_the_same_maps(
+    workdir, clip, predicted, tmp_path, monkeypatch
+):
+    from pix2seq_d.cli import predict_video
+
+    monkeypatch.setattr(predict_video, "_SAVE_EVERY", 3)
+    output = tmp_path / "out"
+    push = predict_video.Stream.push
+
+    def killed(stream, frame):
+        if stream.frame == 7:
+            raise KeyboardInterrupt
+        return push(stream, frame)
+
+    argv = predict_argv(workdir, clip, output, "--min_area=1")
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_video.Stream, "push", killed)
+        assert app.run(predict.main, "predict", argv) == 130
+    assert len(maps_of(output)) == 7 and not (output / "clip.mp4").exists()
+    pushed = []
+
+    def counted(stream, frame):
+        pushed.append(stream.frame)
+        return push(stream, frame)
+
+    monkeypatch.setattr(predict_video.Stream, "push", counted)
+    run(predict.main, [*argv, "--resume"])
+    assert pushed == [6, 7, 8, 9]
+    found, expected = maps_of(output), maps_of(predicted)
+    assert list(found) == list(expected)
+    for name, ids in expected.items():
+        np.testing.assert_array_equal(found[name], ids)
+    assert (output / "panoptic.json").read_text() == (
+        predicted / "panoptic.json"
+    ).read_text()
+
+
+def test_other_settings_do_not_go_on(workdir, clip, predicted, tmp_path, capsys):
+    output = tmp_path / "out"
+    shutil.copytree(predicted, output)
+    argv = predict_argv(workdir, clip, output, "--min_area=1", "--resume", "--seed=5")
+    assert app.run(predict.main, "predict", argv) == 1
+    assert "seed 0, not 5" in capsys.readouterr().err
+
+
+def test_a_folder_is_a_video_for_a_video_model(workdir, frames, tmp_path):
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for k, frame in enumerate(frames[:3]):
+        Image.fromarray(frame).save(folder / f"{k + 8}.png")
+    output = tmp_path / "out"
+    more = ("--video_format=webm", "--fps=5", "--num_steps=1", "--min_area=1")
+    run(predict.main, predict_argv(workdir, folder, output, *more))
+    assert set(maps_of(output, "walk")) == {"8.png", "9.png", "10.png"}
+    with av.open(str(output / "walk.webm")) as made:
+        assert sum(1 for _ in made.decode(video=0)) == 3
+
+
+def test_a_truncated_video_keeps_what_was_decoded(workdir, clip, tmp_path, capsys):
+    cut = tmp_path / "cut.mp4"
+    data = clip.read_bytes()
+    cut.write_bytes(data[: int(len(data) * 0.75)])
+    output = tmp_path / "out"
+    run(predict.main, predict_argv(workdir, cut, output))
+    told = capsys.readouterr()
+    assert "cut.mp4" in told.err
+    count = len(maps_of(output, "cut"))
+    assert 0 < count < 10 and f"({count} frames)" in told.out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.mp4", None, "none.mp4"),
+        ("text.mp4", b"no video at all" * 50, "text.mp4"),
+        ("empty.mp4", b"", "empty.mp4"),
+    ],
+)
+def test_what_is_no_video_is_named(workdir, tmp_path, capsys, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    argv = predict_argv(workdir, path, tmp_path / "out")
+    assert app.run(predict.main, "predict", argv) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("predict: error: ") and message in error
+
+
+def test_a_model_of_images_cannot_track(tmp_path, micro, clip, capsys):
+    workdir = tmp_path / "images"
+    saved_training.save(workdir, ["--config=shapes:tiny", *micro], steps=[1])
+    argv = predict_argv(workdir, clip, tmp_path / "out")
+    assert app.run(predict.main, "predict", argv) == 1
+    error = capsys.readouterr().err
+    assert "knows no past masks" in error and error.count("\n") == 1
+
+
+def test_a_stream_can_be_saved_and_gone_on_with(workdir, frames, tmp_path):
+    segmenter = Segmenter.from_checkpoint(workdir)
+    stream = segmenter.stream(seed=2)
+    whole = [stream.push(frame) for frame in frames]
+    first = segmenter.stream(seed=2)
+    for frame in frames[:4]:
+        first.push(frame)
+    first.state.save(tmp_path / "state.npz")
+    second = segmenter.stream(seed=2)
+    second.state = StreamState.load(tmp_path / "state.npz")
+    for number, frame in enumerate(frames[4:], start=4):
+        found = second.push(frame)
+        assert found.frame == number
+        np.testing.assert_array_equal(found.panoptic.ids, whole[number].panoptic.ids)
+    assert second.state.counts.tolist() == stream.state.counts.tolist()
+
+
+def test_the_state_of_another_model_is_refused(workdir, tmp_path):
+    stream = Segmenter.from_checkpoint(workdir).stream()
+    state = stream.state
+    wrong = StreamState(state.past[:4], state.number, state.last_frame, state.counts)
+    with pytest.raises(ValueError, match="the state is of another model"):
+        stream.state = wrong
+    (tmp_path / "state.npz").write_bytes(b"no state")
+    with pytest.raises(ValueError, match=r"state\.npz is not the state of a stream"):
+        StreamState.load(tmp_path / "state.npz")
+
+
+def test_a_result_says_what_is_in_a_frame(workdir, frames, tmp_path):
+    segmenter = Segmenter.from_checkpoint(workdir)
+    found = segmenter.stream().push(frames[0])
+    height, width = frames[0].shape[:2]
+    assert found.semantic.shape == found.instance.shape == (height, width)
+    assert {s.area for s in found.segments} <= set(found.panoptic.areas.values())
+    for segment in found.segments:
+        mask = found.panoptic.ids == segment.id
+        left, top, box_width, box_height = segment.bbox
+        box = mask[top : top + box_height, left : left + box_width]
+        assert box.sum() == mask.sum() == segment.area
+        assert set(found.semantic[mask].tolist()) == {segment.category_id}
+        assert set(found.instance[mask].tolist()) == {segment.instance}
+        assert (segment.instance > 0) == segment.is_thing
+    assert f"{width} x {height} px" in repr(found)
+    path = found.save(tmp_path, name="first")
+    assert path.exists() and (tmp_path / "overlay" / "first.png").exists()
+    np.testing.assert_array_equal(
+        read_png_ids(tmp_path / "panoptic" / "first.png"), found.panoptic.ids
+    )
+
+
+def test_an_image_is_predicted_as_by_the_command(workdir, frames, tmp_path):
+    photo = tmp_path / "0.png"
+    Image.fromarray(frames[0]).save(photo)
+    output = tmp_path / "out"
+    run(predict.main, predict_argv(workdir, photo, output, "--seed=3"))
+    found = Segmenter.from_checkpoint(workdir).predict(photo, seed=3)
+    np.testing.assert_array_equal(
+        found.panoptic.ids, read_png_ids(output / "panoptic" / "0.png")
+    )
+
+
+def test_davis_is_scored_by_its_ids(tmp_path, micro):
+    """A real run on a set in DAVIS' layout: ids only, J&F, palette PNGs."""
+    root = tmp_path / "davis"
+    source = ShapesVideo("val", size=(32, 32), num_videos=1)
+    for kind in ("JPEGImages", "Annotations_unsupervised"):
+        (root / kind / "480p" / "walk").mkdir(parents=True)
+    for k in range(6):
+        name = f"{k:05d}"
+        example = source[k]
+        Image.fromarray(example.image).save(
+            root / "JPEGImages/480p/walk" / f"{name}.jpg"
+        )
+        objects = np.zeros((32, 32), np.uint8)
+        for segment in example.panoptic.segments:
+            objects[example.panoptic.ids == segment.id] = segment.instance or 0
+        Image.fromarray(objects).save(
+            root / "Annotations_unsupervised/480p/walk" / f"{name}.png"
+        )
+    (root / "ImageSets" / "2017").mkdir(parents=True)
+    (root / "ImageSets" / "2017" / "val.txt").write_text("walk\n")
+    argv = [
+        "--config=davis:debug",
+        *micro,
+        f"--config.data.source.root={root}",
+    ]
+    workdir = tmp_path / "work"
+    saved_training.save(workdir, argv, steps=[1])
+    run(evaluate.main, [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"])
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    from pix2seq_d.evaluation import davis
+
+    again = davis.evaluate(
+        root / "Annotations_unsupervised" / "480p",
+        tmp_path / "out" / "davis",
+        ["walk"],
+    )
+    for name in ("J&F-Mean", "J-Mean", "F-Mean"):
+        assert metrics["j_and_f"][name] == pytest.approx(again[name], abs=1e-12)
+    assert isinstance(Davis.from_root(root, "val")[0].image, np.ndarray)
+    assert File.read(tmp_path / "out" / "davis" / "walk" / "00000.png").data
+    assert checkpoint.load(workdir).config.model.max_instances == 16
