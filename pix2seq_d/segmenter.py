@@ -33,7 +33,7 @@ class Segmenter:
         self.trained = dataclasses.replace(
             trained, variables=jax.device_put(trained.variables, place)
         )
-        self._predictors: dict[tuple[int, int], Predictor] = {}
+        self._predictors: dict[int, Predictor] = {}
 
     @classmethod
     def from_checkpoint(
@@ -66,14 +66,14 @@ class Segmenter:
             image = read_rgb(Path(image), upright=True)
         config = self.trained.config
         steps = config.diffusion.num_steps if num_steps is None else num_steps
-        if (steps, seed) not in self._predictors:
+        if steps not in self._predictors:
             diffusion = dataclasses.replace(config.diffusion, num_steps=steps)
-            self._predictors[steps, seed] = Predictor(
-                dataclasses.replace(config, diffusion=diffusion), self._mesh, seed=seed
+            self._predictors[steps] = Predictor(
+                dataclasses.replace(config, diffusion=diffusion), self._mesh, seed=0
             )
         fitted, unpadded = eval_data.fit_image(image, config.model.image_size)
-        labels = self._predictors[steps, seed].labels(
-            self.trained.variables, fitted[None], np.zeros(1, np.int32)
+        labels = self._predictors[steps].labels(
+            self.trained.variables, fitted[None], np.zeros(1, np.int32), seed=seed
         )
         panoptic = finish(
             labels[0],
@@ -84,9 +84,41 @@ class Segmenter:
         )
         return Result(image, _numbered(panoptic), self.trained.labels, steps=steps)
 
-    def stream(self, *, seed: int = 0, retire_after: int | None = None) -> Stream:
-        """A new video; arguments and errors are those of `Stream`."""
-        return Stream(self.trained, seed=seed, retire_after=retire_after)
+    def stream(
+        self,
+        *,
+        seed: int = 0,
+        retire_after: int | None = None,
+        min_area: int | None = None,
+        **sampler: int | float,
+    ) -> Stream:
+        """A new video; all streams of the same settings share what is compiled.
+
+        Args:
+          seed: of the sampler's noise.
+          retire_after: as of `Stream`.
+          min_area: smallest segment, px; None: the checkpoint's.
+          **sampler: `num_steps`, `num_steps_next`, `stop_changed`, `new_share` and the
+            like, fields of the config's `diffusion`.
+        Raises:
+          ValueError: as of `Stream`, or a field that there is not.
+        """
+        config = self.trained.config
+        known = {field.name for field in dataclasses.fields(config.diffusion)}
+        unknown = set(sampler) - known
+        if unknown:
+            raise ValueError(
+                f"stream has no argument {sorted(unknown)[0]!r}; the sampler's are "
+                f"{', '.join(sorted(known))}"
+            )
+        config = dataclasses.replace(
+            config, diffusion=dataclasses.replace(config.diffusion, **sampler)
+        )
+        if min_area is not None:
+            evaluation = dataclasses.replace(config.evaluation, min_area=min_area)
+            config = dataclasses.replace(config, evaluation=evaluation)
+        trained = dataclasses.replace(self.trained, config=config)
+        return Stream(trained, seed=seed, retire_after=retire_after)
 
 
 def _numbered(panoptic: PanopticMap) -> PanopticMap:

@@ -25,6 +25,7 @@ SUFFIXES = (
 )
 
 _USUAL_RATE = 25.0  # frames a second, for time stamps where a file has none
+_ROUNDING_S = 0.005  # Matroska's times are in milliseconds
 _CURE = "copy or export the file again"
 
 
@@ -73,7 +74,9 @@ class VideoFile(Video):
         self._path, self._skip = Path(path), skip
         self._start_s: float | None = None
         self._last_s = 0.0
-        self._num_damaged = 0
+        self._num_damaged = self._num_packets = 0
+        self._end_s = 0.0  # of the packets so far
+        self._is_last_cut = False
         self._error = ""
         self._container = _open(self._path)
         try:
@@ -122,6 +125,8 @@ class VideoFile(Video):
             except FFmpegError as error:
                 # What was read before may still be inside the decoder.
                 self._error, packet = str(error.strerror), None
+            if packet is not None and packet.size:
+                self._count(packet)
             try:
                 yield from self._stream.decode(packet)
             except EndOfFile:
@@ -131,6 +136,13 @@ class VideoFile(Video):
                 self._num_damaged += 1
             if packet is None:
                 return
+
+    def _count(self, packet: av.Packet) -> None:
+        self._num_packets += 1
+        self._is_last_cut = packet.is_corrupt  # fewer bytes than it should have
+        if packet.pts is not None and packet.time_base:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self._end_s = max(self._end_s, end_s)
 
     def _time_s(self, frame: av.VideoFrame) -> float:
         stamp: float | None = frame.time  # None is possible, the stub has it wrong
@@ -158,16 +170,28 @@ class VideoFile(Video):
         )
 
     def _is_short(self) -> bool:
-        if self._container.format.name == "gif":
+        """Whether the file lacks a part at its end; False where nothing tells.
+
+        A duration alone does not tell: the last picture may be held for long.
+        """
+        kind = self._container.format.name
+        if kind == "gif":
             # Its duration is counted from what is there, but it has an end mark.
-            with self._path.open("rb") as file:
-                file.seek(max(0, self._path.stat().st_size - 64))
-                return not file.read().rstrip(b"\0\r\n").endswith(b";")
-        if self._duration_s is None:
-            return False
-        # The last frame may be shown longer than others, so not at the first gap.
-        period = self._last_s / max(1, self.num_read - 1)
-        return self._duration_s - self._last_s > max(4 * period, 0.25)
+            return not _tail(self._path).rstrip(b"\0\r\n").endswith(b";")
+        if self._is_last_cut and kind != "mpegts":  # there: any error of the stream
+            return True
+        if kind.startswith("mov"):
+            # Not `frames`: the edit list of a trimmed file leaves some of them out.
+            listed = sum(entry.size > 0 for entry in self._stream.index_entries)
+            return self._num_packets < listed
+        if kind.startswith("matroska"):
+            # The index is at the end; without it alone no picture is lost.
+            is_whole = (
+                self._duration_s is not None
+                and self._end_s + _ROUNDING_S >= self._duration_s
+            )
+            return _is_matroska_cut(self._path) and not is_whole
+        return False
 
 
 def _open(path: Path) -> InputContainer:
@@ -208,6 +232,35 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     if container.duration and len(container.streams) == 1:
         return container.duration / av.time_base
     return None
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 64))
+        return file.read()
+
+
+def _is_matroska_cut(path: Path) -> bool:
+    """Whether a Matroska or WebM file ends before the end of its segment.
+
+    Also if only zeros are there (a download in a file of the final size). False for
+    a segment of unknown size (live recordings). Source: RFC 8794, 4 and 5.
+    """
+    with path.open("rb") as file:
+        for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):  # header, segment
+            if file.read(4) != name:
+                return False
+            first = file.read(1)
+            length = 9 - first[0].bit_length() if first else 9
+            if length > 8:
+                return False
+            bits = 7 * length
+            size = int.from_bytes(first + file.read(length - 1)) & ((1 << bits) - 1)
+            if size == (1 << bits) - 1:  # unknown
+                return False
+            file.seek(size, 1)
+        end = file.tell()
+    return path.stat().st_size < end or not _tail(path).strip(b"\0")
 
 
 def _upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The logs of finished frames, and the JSON of all videos that is made of them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,19 @@ from pix2seq_d.labels import LabelSpace
 JSON_NAME = "panoptic.json"
 
 
-def write_json(directory: Path, label_space: LabelSpace) -> None:
-    """Writes the JSON of all videos in a directory of `VideoResults`, as VIPSeg's.
+def write_json(
+    directory: Path, label_space: LabelSpace, *, videos: Collection[str] | None = None
+) -> None:
+    """Writes the JSON of the videos in a directory of `VideoResults`, as VIPSeg's.
 
     Args:
       directory: of the results; its logs are read, one frame at a time.
       label_space: the categories.
+      videos: names of those that the JSON is to have; None: all that are there.
     """
     part = directory / f"{JSON_NAME}.part"
     with part.open("w", encoding="utf-8") as file:
-        file.writelines(_json_text(directory, label_space))
+        file.writelines(_json_text(directory, label_space, videos=videos))
     part.replace(directory / JSON_NAME)
 
 
@@ -67,7 +70,7 @@ def check_same(log: Path, header: Mapping[str, Any], field: str) -> None:
     Raises:
       ValueError: it is another; names what has changed.
     """
-    before = _header(log).get(field, header[field])
+    before = read_header(log).get(field, header[field])
     if before == header[field]:
         return
     what = f"other {field}"
@@ -82,15 +85,21 @@ def check_same(log: Path, header: Mapping[str, Any], field: str) -> None:
     )
 
 
-def _header(log: Path) -> dict[str, Any]:
+def read_header(log: Path) -> dict[str, Any]:
+    """The first line of a log: {'video', 'categories', 'run'}; {} if cut off."""
     with log.open("rb") as file:
         return parse_line(file.readline()) or {}
 
 
-def _json_text(directory: Path, label_space: LabelSpace) -> Iterator[str]:
+def _json_text(
+    directory: Path, label_space: LabelSpace, *, videos: Collection[str] | None
+) -> Iterator[str]:
     """The JSON in pieces, so that no more than a frame of it is in memory."""
     logs = [
-        log for log in find_logs(directory) if next(read_frames(log), None) is not None
+        log
+        for log in find_logs(directory)
+        if (videos is None or read_header(log).get("video") in videos)
+        and next(read_frames(log), None) is not None
     ]
     yield "{"
     for field, inner, entry_of in (
@@ -99,7 +108,7 @@ def _json_text(directory: Path, label_space: LabelSpace) -> Iterator[str]:
     ):
         yield f'"{field}": ['
         for k, log in enumerate(logs):
-            video = json.dumps(_header(log)["video"])
+            video = json.dumps(read_header(log)["video"])
             yield f'{", " if k else ""}{{"video_id": {video}, "{inner}": ['
             for n, frame in enumerate(read_frames(log)):
                 yield (", " if n else "") + json.dumps(entry_of(frame))

@@ -41,8 +41,12 @@ def make(
     container_options=None,
     format=None,
     prepare=lambda stream: None,
+    hold_s=None,
 ):
-    """Writes images as a video, 10 frames a second where no times are given."""
+    """Writes images as a video, 10 frames a second where no times are given.
+
+    `hold_s` is how long the last frame is shown, where not as long as the others.
+    """
     images = list(images)
     codec = codec or CODECS.get(path.suffix, "libx264")
     pix_fmt = pix_fmt or ("rgb8" if codec == "gif" else "yuv420p")
@@ -52,20 +56,35 @@ def make(
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = Fraction(1, TICKS)
         prepare(stream)
+        packets = []
         for k, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = round(TICKS * (k / 10 if times is None else times[k]))
             frame.time_base = Fraction(1, TICKS)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        if hold_s is not None:
+            last = max(packets, key=lambda packet: packet.pts)
+            last.duration = round(hold_s / last.time_base)
+        file.mux(packets)
     return path
 
 
 def half(path, name):
-    data = path.read_bytes()
-    cut = path.with_name(name)
-    cut.write_bytes(data[: len(data) // 2])
-    return cut
+    return cut(path, path.stat().st_size // 2, name)
+
+
+def cut(path, size, name):
+    """The first bytes of a file, as another file."""
+    shorter = path.with_name(name)
+    shorter.write_bytes(path.read_bytes()[:size])
+    return shorter
+
+
+def spans(path):
+    """First byte and size of every packet of the pictures, in the file's order."""
+    with av.open(str(path)) as file:
+        return [(p.pos, p.size) for p in file.demux(video=0) if p.size]
 
 
 def read(path, **options):

@@ -6,7 +6,17 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from made_videos import gray, half, make, noise, number_of, quadrants, read
+from made_videos import (
+    cut,
+    gray,
+    half,
+    make,
+    noise,
+    number_of,
+    quadrants,
+    read,
+    spans,
+)
 
 from pix2seq_d.video_files import VideoFile, is_video, open_video
 
@@ -73,6 +83,158 @@ def test_half_a_file_gives_its_frames_and_says_that_it_ends_early(tmp_path, suff
     assert "\n" not in video.note and "; for the rest copy" in video.note
     expected = [f.time_s for f in read(whole)[1]]
     assert {round(f.time_s, 3) for f in frames} <= {round(t, 3) for t in expected}
+
+
+@pytest.mark.parametrize("skip", [0, 3])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm", ".mkv", ".gif"])
+def test_a_last_frame_that_is_held_long_is_no_early_end(tmp_path, suffix, skip):
+    path = make(
+        tmp_path / f"slides{suffix}",
+        map(gray, range(12)),
+        hold_s=5,
+        options={"bf": "0"},  # the last frame shown is the last one in the file
+    )
+    video, frames = read(path, skip=skip)
+    assert len(frames) == 12 - skip and video.num_read == 12
+    with av.open(str(path)) as file:
+        assert file.duration == pytest.approx(6.1e6)  # it is held
+    assert video.note == ""
+
+
+FASTSTART = {"movflags": "faststart"}
+
+
+@pytest.mark.parametrize("skip", [0, 20])
+@pytest.mark.parametrize("part", [0, 0.5])
+@pytest.mark.parametrize("lost", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".mp4", "libx264"), (".mp4", "mpeg4"), (".webm", None), (".mkv", "libx264")],
+)
+def test_few_lost_frames_are_told(tmp_path, suffix, codec, lost, part, skip):
+    options = FASTSTART if suffix == ".mp4" else None
+    whole = make(
+        tmp_path / f"whole{suffix}",
+        map(noise, range(30)),
+        codec=codec,
+        container_options=options,
+    )
+    assert read(whole, skip=skip)[0].note == ""
+    start, size = spans(whole)[-lost]
+    video, frames = read(
+        cut(whole, start + round(part * size), f"cut{suffix}"), skip=skip
+    )
+    assert len(frames) == video.num_read - skip
+    assert f"cut{suffix}: {video.num_read} frames (" in video.note
+    assert "the file ends before it should" in video.note
+    if not part:
+        assert video.num_read == 30 - lost
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_lost_frames_of_sound_and_pictures_are_told(tmp_path, lost):
+    whole = tmp_path / "whole.mp4"
+    with av.open(str(whole), "w", options=FASTSTART) as file:
+        sound, quiet = add_sound(file)
+        pictures = file.add_stream("libx264", rate=10)
+        pictures.height, pictures.width, pictures.pix_fmt = 48, 64, "yuv420p"
+        packets = [*sound.encode(quiet), *sound.encode()]
+        for k in range(30):
+            frame = av.VideoFrame.from_ndarray(noise(k), format="rgb24")
+            packets += pictures.encode(frame)
+        file.mux([*packets, *pictures.encode()])
+    assert read(whole)[0].note == ""
+    video, _ = read(cut(whole, spans(whole)[-lost][0], "cut.mp4"))
+    assert f"{30 - lost} frames (" in video.note
+    assert "the file ends before it should" in video.note
+
+
+def test_frames_that_a_trim_hides_are_not_lost(tmp_path):
+    whole = make(tmp_path / "whole.mp4", map(gray, range(20)), options={"g": "10"})
+    path = tmp_path / "trimmed.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as file:
+        stream = file.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                shift = round(0.5 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = stream
+                file.mux(packet)
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].frames == 20
+    video, frames = read(path)
+    assert [number_of(f.image) for f in frames] == list(range(5, 20))
+    assert video.note == ""
+
+
+def test_a_duration_alone_is_no_early_end(tmp_path):
+    path = make(tmp_path / "clip.webm", map(gray, range(12)))
+    data = path.read_bytes()
+    assert data.count(b"00:00:01.200000000") == 1
+    path.write_bytes(data.replace(b"00:00:01.2", b"00:00:09.2"))
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].metadata["DURATION"].startswith("00:00:09.2")
+    video, _ = read(path)
+    assert video.num_read == 12 and video.note == ""
+
+
+def test_a_download_filled_up_with_zeros_ends_early(tmp_path):
+    path = make(tmp_path / "clip.webm", map(noise, range(30)))
+    data = path.read_bytes()
+    start = spans(path)[-2][0]
+    path.write_bytes(data[:start] + bytes(len(data) - start))
+    video, _ = read(path)
+    assert "28 frames (" in video.note
+    assert "the file ends before it should" in video.note
+
+
+def test_a_webm_without_its_index_is_whole(tmp_path):
+    path = make(tmp_path / "clip.webm", map(noise, range(12)))
+    start, size = spans(path)[-1]
+    # The number of the track, the time and the flags are before a frame's bytes.
+    video, _ = read(cut(path, start + size + 20, "cut.webm"))
+    assert video.num_read == 12 and video.note == ""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "format", "codec"),
+    [
+        (".avi", None, "mpeg4"),
+        (".avi", None, "libx264"),
+        (".ts", "mpegts", "libx264"),
+        (".mpg", "h264", "libx264"),
+        (".flv", None, "flv"),
+        (".wmv", None, "wmv2"),
+    ],
+)
+def test_formats_of_unsure_length_raise_no_alarm(tmp_path, suffix, format, codec):
+    path = make(
+        tmp_path / f"clip{suffix}",
+        map(noise, range(12)),
+        times=[0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.8, 1.9, 2, 9],
+        codec=codec,
+        format=format,
+        hold_s=5,
+    )
+    video, _ = read(path)
+    assert video.num_read == 12 and video.note == ""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".avi", "mpeg4"), (".flv", "flv"), (".mov", "mpeg4")]
+)
+def test_a_last_frame_of_half_its_bytes_is_told(tmp_path, suffix, codec):
+    options = FASTSTART if suffix == ".mov" else None
+    whole = make(
+        tmp_path / f"whole{suffix}",
+        map(noise, range(12)),
+        codec=codec,
+        container_options=options,
+    )
+    start, size = spans(whole)[-1]
+    video, _ = read(cut(whole, start + size // 2, f"cut{suffix}"))
+    assert f"cut{suffix}: {video.num_read} frames (" in video.note
+    assert "the file ends before it should" in video.note
 
 
 def test_half_a_file_without_its_index_is_named(tmp_path):

@@ -77,9 +77,15 @@ def evaluate(
         f"{diffusion.num_steps_next} for each later one ..."
     )
     mine = evaluation.mine
-    total = sum(source.videos[k].stop - source.videos[k].start for k in mine)
+    most = config.evaluation.max_frames or len(source)
+    total = sum(min(source.videos[k].stop - source.videos[k].start, most) for k in mine)
     progress = Progress("evaluate", total, unit="frame")
-    run = {"checkpoint": str(trained.workdir), "step": trained.step}
+    run = {
+        "checkpoint": str(trained.workdir),
+        "step": trained.step,
+        "sampler": dataclasses.asdict(diffusion),
+        "evaluation": dataclasses.asdict(config.evaluation),
+    }
     writers: dict[str, VideoResults] = {}
     for done, scored in enumerate(evaluation, start=1):
         if scored.video not in writers:
@@ -97,7 +103,8 @@ def evaluate(
     gather(None)  # all PNGs are there
     if jax.process_index() == 0:
         _write_results(report, trained, source, output, run=run)
-        write_json(output, source.label_space)
+        # Not those that an earlier evaluation of more videos has left there.
+        write_json(output, source.label_space, videos=evaluation.names)
     return report
 
 
@@ -172,9 +179,13 @@ def _write_examples(
     """Frames of the worst, the median and the best video by their own STQ."""
     scores = report.stq[report.void_class]["per_sequence"]
     order = sorted(scores, key=lambda name: (scores[name]["STQ"] or 0.0, name))
-    chosen = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
+    chosen = {  # of one video only the last is left
+        order[0]: "worst",
+        order[len(order) // 2]: "median",
+        order[-1]: "best",
+    }
     rows = []
-    for name in chosen:
+    for name, kind in chosen.items():
         video = next(v for v in source.videos if v.name == name)
         count = scores[name]["frames"]
         shown = {(count - 1) * k // max(_SHOWN - 1, 1) for k in range(_SHOWN)}
@@ -188,8 +199,7 @@ def _write_examples(
                     example.image,
                     example.panoptic,
                     prediction,
-                    title=f"{name}, frame {frame} (STQ of the video "
-                    f"{100 * (scores[name]['STQ'] or 0.0):.1f})",
+                    title=f"{kind} video, frame {frame}",
                 )
             )
     sheet = contact_sheet(rows, source.label_space)

@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from pix2seq_d.cli import app
-from pix2seq_d.cli.predict_video import predict_video
+from pix2seq_d.cli.predict_video import VideoJob, predict_video
 from pix2seq_d.data.evaluation import image_batches
 from pix2seq_d.evaluation.runner import finish
 from pix2seq_d.image_files import read_rgb
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
         flags.DEFINE_integer(name, default, doc, flag_values=values, lower_bound=lowest)
 
     text("checkpoint", "Workdir of launch.train, or one checkpoint in it.")
-    text("input", "An image, a folder of images, a glob in quotes, or a video.")
+    text("input", "An image, a folder or quoted glob of images, or a video.")
     text("output", "Folder for the results.")
     number("num_steps", None, "Sampler steps; the checkpoint's by default.", 1)
     number("seed", 0, "Seed of the sampler's noise.", 0)
@@ -91,18 +91,19 @@ def main(argv: list[str]) -> None:
     if values.min_area is not None:
         evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
     if not paths or (path.is_dir() and config.model.num_cond_frames):
-        predict_video(
-            dataclasses.replace(
-                trained, config=dataclasses.replace(config, evaluation=evaluation)
-            ),
+        config = dataclasses.replace(config, evaluation=evaluation)
+        job = VideoJob(
+            dataclasses.replace(trained, config=config),
             path,
             Path(values.output),
             seed=values.seed,
-            resume=values.resume,
-            folder_rate=values.fps,
+            rate=values.fps,
             suffix=f".{values.video_format}",
         )
+        predict_video(job, resume=values.resume)
         return
+    if values.resume:
+        raise app.UsageError("--resume is for videos; images are predicted anew")
     mesh = meshes.make_mesh()
     batch_size = min(values.batch_size, len(paths))
     evaluation = dataclasses.replace(evaluation, batch_size=batch_size)
@@ -140,8 +141,8 @@ def find_images(pattern: str) -> list[Path]:
     found = [Path(p) for p in sorted(glob.glob(pattern)) if Path(p).is_file()]
     if not found:
         raise FileNotFoundError(
-            f"--input={pattern}: no such file or folder; give an image, a folder or a "
-            "glob in quotes"
+            f"--input={pattern}: no such image, folder or video; give one, or a glob "
+            "of images in quotes"
         )
     return found
 

@@ -1,15 +1,17 @@
 """`predict` for a video: maps with tracks, and a video to look at."""
 
+import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
-from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.stream import Stream, StreamState
 from pix2seq_d.progress import Progress
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.video import Video
 from pix2seq_d.video_files import open_video
 from pix2seq_d.video_results import VideoResults
+from pix2seq_d.video_results_json import log_path, read_header
 from pix2seq_d.video_writer import VideoWriter
 from pix2seq_d.visualize.timeline import Timeline, advance
 from pix2seq_d.visualize.track_video import draw_frame
@@ -18,60 +20,99 @@ _SAVE_EVERY = 25  # frames that --resume computes again at most
 _TIMELINE = 120  # frames
 
 
-def predict_video(
-    trained: Trained,
-    path: Path,
-    output: Path,
-    *,
-    seed: int,
-    resume: bool,
-    folder_rate: float,
-    suffix: str,
-) -> None:
-    """Segments a video and writes the results, in constant memory.
+@dataclasses.dataclass(frozen=True)
+class VideoJob:
+    """One video to segment.
 
-    Args:
+    Attributes:
       trained: a model of clips.
       path: a video file, or a folder of frames.
-      output: made if absent: panoptic.json and panoptic/<video>/*.png (VIPSeg's
-        layout), davis/<video>/*.png, <video>.mp4.
+      output: folder of the results, which may hold those of other videos.
       seed: of the sampler's noise.
-      resume: go on where an earlier run with the same settings was stopped.
-      folder_rate: frames a second of a folder.
-      suffix: .mp4 or .webm.
+      rate: frames a second of a folder.
+      suffix: of the video to look at, .mp4 or .webm.
     """
-    stream = Stream(trained, seed=seed)
-    with open_video(path, folder_rate=folder_rate) as video:
-        _segment(stream, video, path, output, trained, seed=seed, resume=resume)
-    made = output / f"{path.stem}{suffix}"
-    _draw(trained, path, output, made, folder_rate=folder_rate, run=_run(trained, seed))
-    results = VideoResults(
-        output, path.stem, trained.labels, resume=True, run=_run(trained, seed)
-    )
+
+    trained: Trained
+    path: Path
+    output: Path
+    seed: int
+    rate: float
+    suffix: str
+
+    @property
+    def name(self) -> str:
+        """Of the video among the results."""
+        path = self.path.resolve()
+        return path.name if path.is_dir() else path.stem
+
+    @property
+    def made(self) -> Path:
+        """The video to look at."""
+        return self.output / f"{self.name}{self.suffix}"
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What has to be the same for a run to go on."""
+        config = self.trained.config
+        return {
+            "input": _identity(self.path, self.rate),
+            "checkpoint": str(self.trained.workdir),
+            "step": self.trained.step,
+            "seed": self.seed,
+            "sampler": dataclasses.asdict(config.diffusion),
+            "min_area": config.evaluation.min_area,
+        }
+
+    def open(self) -> Video:
+        """The frames, from the first on."""
+        return open_video(self.path, folder_rate=self.rate)
+
+    def results(self, *, resume: bool) -> VideoResults:
+        """Where the maps go."""
+        return VideoResults(
+            self.output, self.name, self.trained.labels, resume=resume, run=self.run
+        )
+
+
+def predict_video(job: VideoJob, *, resume: bool) -> None:
+    """Segments a video and writes the results, in constant memory.
+
+    They are panoptic.json and panoptic/<video>/*.png (VIPSeg's layout),
+    davis/<video>/*.png and <video>.mp4.
+
+    Args:
+      job: what to do.
+      resume: go on where an earlier run of the same job was stopped.
+    Raises:
+      ValueError: the results would replace the input, or those of another one.
+    """
+    if job.made.exists() and job.path.exists() and job.made.samefile(job.path):
+        raise ValueError(
+            f"--output={job.output}: the video of overlays would replace the input "
+            f"{job.path}; give another folder"
+        )
+    _check_input(job)
+    with job.open() as video:
+        stream = _segment(job, video, resume=resume)
+    _draw(job)
+    results = job.results(resume=True)
     results.close()
     for note in filter(None, (video.note, results.note, _reuse(stream))):
         print(note, file=sys.stderr)
-    print(f"masks:  {output / 'panoptic.json'} ({results.next_frame} frames)")
-    print(f"        {output / 'davis' / path.stem}")
-    print(f"video:  {made}")
+    print(f"masks:  {job.output / 'panoptic.json'} ({results.next_frame} frames)")
+    print(f"        {job.output / 'davis' / job.name}")
+    print(f"video:  {job.made}")
 
 
-def _segment(
-    stream: Stream,
-    video: Video,
-    path: Path,
-    output: Path,
-    trained: Trained,
-    *,
-    seed: int,
-    resume: bool,
-) -> None:
+def _segment(job: VideoJob, video: Video, *, resume: bool) -> Stream:
     """Writes the maps of all frames that are not there yet."""
-    results = VideoResults(
-        output, path.stem, trained.labels, resume=resume, run=_run(trained, seed)
-    )
-    state_file = output / "frames" / f"{path.stem}.state.npz"
-    if results.next_frame and state_file.exists():
+    stream = Stream(job.trained, seed=job.seed)
+    results = job.results(resume=resume)
+    state_file = job.output / "frames" / f"{job.name}.state.npz"
+    if not results.next_frame:
+        state_file.unlink(missing_ok=True)  # of an earlier run
+    elif state_file.exists():
         stream.state = StreamState.load(state_file)
         if stream.frame > results.next_frame:
             raise ValueError(
@@ -84,10 +125,10 @@ def _segment(
     for frame in video:
         if frame.index < first:
             continue
-        result: Result = stream.push(frame.image)
+        found = stream.push(frame.image)
         # Frames since the state was saved are computed again, to the same maps.
         if frame.index >= results.next_frame:
-            results.write(result.panoptic, time_s=frame.time_s, name=frame.name)
+            results.write(found.panoptic, time_s=frame.time_s, name=frame.name)
         if stream.frame % _SAVE_EVERY == 0:
             stream.state.save(state_file)
         if stream.frame == first + 1:
@@ -95,46 +136,50 @@ def _segment(
         progress.update(stream.frame)
     stream.state.save(state_file)
     progress.end(stream.frame)
+    return stream
 
 
-def _draw(
-    trained: Trained,
-    path: Path,
-    output: Path,
-    made: Path,
-    *,
-    folder_rate: float,
-    run: dict[str, str | int],
-) -> None:
+def _draw(job: VideoJob) -> None:
     """Makes the video of overlays, from the frames and the maps on disk."""
-    results = VideoResults(output, path.stem, trained.labels, resume=True, run=run)
+    results, labels = job.results(resume=True), job.trained.labels
     count = results.next_frame
     timeline = Timeline.start(window=min(_TIMELINE, max(count, 2)))
     progress = Progress("draw", count, unit="frame")
     with (
-        open_video(path, folder_rate=folder_rate) as video,
-        VideoWriter(made, rate=video.facts.rate or folder_rate) as writer,
+        job.open() as video,
+        VideoWriter(job.made, rate=video.facts.rate or job.rate) as writer,
     ):
         for frame, panoptic in zip(video, results.finished(), strict=False):
-            timeline = advance(panoptic, trained.labels, timeline)
+            timeline = advance(panoptic, labels, timeline)
             picture = draw_frame(
-                frame.image, panoptic, trained.labels, timeline, time_s=frame.time_s
+                frame.image, panoptic, labels, timeline, time_s=frame.time_s
             )
             writer.write(picture, frame.time_s)
             progress.update(frame.index + 1)
 
 
-def _run(trained: Trained, seed: int) -> dict[str, str | int]:
-    """What has to be the same for a run to go on."""
-    diffusion = trained.config.diffusion
-    return {
-        "checkpoint": str(trained.workdir),
-        "step": trained.step,
-        "seed": seed,
-        "num_steps": diffusion.num_steps,
-        "num_steps_next": diffusion.num_steps_next,
-        "min_area": trained.config.evaluation.min_area,
-    }
+def _check_input(job: VideoJob) -> None:
+    """Refuses to replace the results of another video of the same name."""
+    log = log_path(job.output, job.name)
+    if not log.exists():
+        return
+    before = read_header(log).get("run", {}).get("input")
+    if before != job.run["input"]:
+        raise ValueError(
+            f"--output={job.output}: holds results of another {job.name} "
+            f"({before['path'] if before else 'unknown'}, or another version of it); "
+            "give another folder"
+        )
+
+
+def _identity(path: Path, rate: float) -> dict[str, Any]:
+    """Tells an input from others, and from itself after it was changed."""
+    found: dict[str, Any] = {"path": str(path.resolve())}
+    if path.is_dir():
+        names = sorted(p.name for p in path.iterdir())
+        return found | {"files": len(names), "first": names[:1], "rate": rate}
+    status = path.stat()
+    return found | {"bytes": status.st_size, "changed_ns": status.st_mtime_ns}
 
 
 def _reuse(stream: Stream) -> str:

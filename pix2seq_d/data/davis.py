@@ -16,7 +16,8 @@ from pix2seq_d.labels import VOID
 from pix2seq_d.panoptic import PanopticMap, Segment
 from pix2seq_d.panoptic_index import list_some
 
-MISLABELLED = 255  # an object of the training video `tennis`
+# Void to the official evaluation; in the training video `tennis` it is an object.
+SPECIAL = 255
 
 _LAYOUT = "DAVIS 2017"
 _RESOLUTIONS = ("480p", "Full-Resolution", "")
@@ -37,6 +38,7 @@ class Davis(VideoFrames):
       labels: the same of label maps.
       videos: names of those wanted; None means all in `labels`.
       max_missing: as of `pair_frames`.
+      has_void: whether 255 is void, as in the official evaluation, or an object.
     Raises:
       FileNotFoundError: no videos, or more images or label maps are missing.
     """
@@ -48,6 +50,7 @@ class Davis(VideoFrames):
         videos: Iterable[str] | None = None,
         *,
         max_missing: int = 0,
+        has_void: bool = False,
     ) -> None:
         names = Folder(labels).folders() if videos is None else sorted(set(videos))
         if not names:
@@ -59,11 +62,16 @@ class Davis(VideoFrames):
         )
         label_space = label_spaces.read("davis")
         super().__init__(Folder(images), Folder(labels), frames, label_space)
-        self._label_root = labels
+        self._label_root, self._has_void = labels, has_void
 
     @classmethod
     def from_root(
-        cls, root: Path | str, split: str, *, max_missing: int = 0
+        cls,
+        root: Path | str,
+        split: str,
+        *,
+        max_missing: int = 0,
+        has_void: bool = False,
     ) -> "Davis":
         """Finds a split in a folder.
 
@@ -77,6 +85,7 @@ class Davis(VideoFrames):
           root: the folder.
           split: its name.
           max_missing: as of `pair_frames`.
+          has_void: as of `Davis`.
         Raises:
           FileNotFoundError: root, split or files are missing.
           ValueError: root or split is empty, or a split's file names no video.
@@ -84,36 +93,45 @@ class Davis(VideoFrames):
         root = check_root(root, split, layout=_LAYOUT)
         images, labels = _find_folders(root)
         names = _read_split(root, split)
-        return cls(images, labels, names, max_missing=max_missing)
+        return cls(images, labels, names, max_missing=max_missing, has_void=has_void)
 
     def _decoder(self, frame: Frame) -> Callable[[File], PanopticMap]:
+        if self._has_void:
+            return decode_objects
         folder = self._label_root / frame.video
         return functools.partial(
             decode_objects, find_spare=functools.partial(folder_spare_id, folder)
         )
 
 
-def decode_objects(file: File, *, find_spare: Callable[[], int]) -> PanopticMap:
+def decode_objects(
+    file: File, *, find_spare: Callable[[], int] | None = None
+) -> PanopticMap:
     """DAVIS PNG -> panoptic map; ids are the object ids.
 
-    The object that `tennis` labels 255 gets the id after the largest of the video.
-    The reference takes the largest of the frame, so that the object changes its id
-    where others leave the picture.
+    255 is void, and here a crowd, for id 0 is the background, where a proposal is
+    wrong. To a training it is the object that `tennis` labels so, with the id after
+    the largest of the video. The reference takes the largest of the frame, so that
+    the object changes its id where others leave the picture.
 
     Args:
       file: the PNG.
-      find_spare: gives that id.
+      find_spare: gives that id; None leaves 255 void.
     Raises:
       ValueError: the PNG is damaged, or neither palette nor 8-bit gray.
     """
     ids = _read_ids(file)
-    if (ids == MISLABELLED).any():
-        ids = np.where(ids == MISLABELLED, find_spare(), ids)
+    if find_spare is None:
+        void = {SPECIAL}
+    else:
+        void = set[int]()
+        if (ids == SPECIAL).any():
+            ids = np.where(ids == SPECIAL, find_spare(), ids)
     category = label_spaces.read("davis").categories[0].id
     return PanopticMap(
         ids,
         tuple(
-            Segment(id=value, category_id=category, instance=value)
+            Segment(value, category, value in void, 0 if value in void else value)
             for value in np.flatnonzero(np.bincount(ids.ravel())).tolist()
             if value != VOID
         ),
@@ -125,7 +143,7 @@ def spare_id(files: Iterable[File]) -> int:
     largest = VOID
     for file in files:
         ids = _read_ids(file)
-        largest = max(largest, int(ids[ids != MISLABELLED].max(initial=VOID)))
+        largest = max(largest, int(ids[ids != SPECIAL].max(initial=VOID)))
     return largest + 1
 
 

@@ -60,11 +60,18 @@ def make_source(
         split,
         builder=config.builder,
         max_missing=max_missing,
+        has_void=not train,
     )
 
 
 def open_source(
-    name: str, root: str, split: str, *, builder: str = "", max_missing: int = 0
+    name: str,
+    root: str,
+    split: str,
+    *,
+    builder: str = "",
+    max_missing: int = 0,
+    has_void: bool = False,
 ) -> Source:
     """Opens one split of a dataset on disk.
 
@@ -76,6 +83,8 @@ def open_source(
       builder: of `tfds`.
       max_missing: how many images, and how many label files, may be missing. Their
         examples fail at access, so that `Skipping` can count them.
+      has_void: of DAVIS: whether its label 255 is void, as an evaluation has it, or
+        an object, as a training has it.
     Raises:
       FileNotFoundError, ValueError: the dataset is not as it should be; the
         message names the file.
@@ -96,7 +105,9 @@ def open_source(
         case "davis":
             from pix2seq_d.data.davis import Davis
 
-            return Davis.from_root(root, split, max_missing=max_missing)
+            return Davis.from_root(
+                root, split, max_missing=max_missing, has_void=has_void
+            )
         case "vipseg":
             from pix2seq_d.data.vipseg import VipSeg
 
@@ -104,7 +115,7 @@ def open_source(
         case "tfds":
             from pix2seq_d.data.tfds_source import open_tfds
 
-            return open_tfds(builder, split, root or None)
+            return open_tfds(builder, split, root or None, has_void=has_void)
         case "arrays":
             from pix2seq_d.data.arrays import Arrays
 

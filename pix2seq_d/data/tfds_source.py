@@ -18,7 +18,7 @@ KEPT_BYTES = 1 << 30  # of encoded videos, in memory
 
 
 def open_tfds(
-    name: str, split: str, data_dir: str | None = None
+    name: str, split: str, data_dir: str | None = None, *, has_void: bool = False
 ) -> "TfdsPanoptic | TfdsVideo":
     """Opens a split of a prepared dataset that has the features of one of these.
 
@@ -33,6 +33,7 @@ def open_tfds(
         `data_dir`.
       split: as TFDS understands it, such as 'train' or 'validation[:10%]'.
       data_dir: where TFDS keeps its datasets; None means `~/tensorflow_datasets`.
+      has_void: of a `TfdsVideo`.
     Raises:
       FileNotFoundError: no such dataset, or it is not prepared.
       ValueError: no such split, no random access, or other features.
@@ -51,13 +52,13 @@ def open_tfds(
     if _has(features, "image", "image/filename", "image/id", "panoptic_image") and _has(
         features.get("panoptic_objects"), "id", "label", "is_crowd"
     ):
-        kind = TfdsPanoptic
+        make = TfdsPanoptic
         _check_classes(features["panoptic_objects"]["label"].names, name)
         decoders = {"image": Encoded(), "panoptic_image": Encoded()}
     elif _has(features.get("video"), "frames", "segmentations") and _has(
         features.get("metadata"), "video_name"
     ):
-        kind = TfdsVideo
+        make = functools.partial(TfdsVideo, has_void=has_void)
         decoders = {"video": {"frames": Encoded(), "segmentations": Encoded()}}
     else:
         raise ValueError(
@@ -77,7 +78,7 @@ def open_tfds(
             f"{name}: {_first_line(error)} (split {split!r}; there are "
             f"{', '.join(builder.info.splits)})"
         ) from error
-    return kind(records, f"{name} {split}")
+    return make(records, f"{name} {split}")
 
 
 def find_splits(name: str, data_dir: str | None = None) -> list[str]:
@@ -146,11 +147,14 @@ class TfdsVideo:
     Args:
       records: with encoded images.
       where: what to call them in messages.
+      has_void: as of `Davis`.
     """
 
-    def __init__(self, records: Sequence[Any], where: str) -> None:
+    def __init__(
+        self, records: Sequence[Any], where: str, *, has_void: bool = False
+    ) -> None:
         self.label_space = label_spaces.read("davis")
-        self._where = where
+        self._where, self._has_void = where, has_void
         self._kept: dict[int, Any] = {}
         rows, kept_bytes = [], 0
         for row in range(len(records)):
@@ -183,14 +187,13 @@ class TfdsVideo:
             File(f"{self._where}: {name}/{i:05d} segmentations", data)
             for i, data in enumerate(video["segmentations"])
         )
+        spare = None if self._has_void else functools.partial(spare_id, labels)
         return EncodedExample(
             f"{name}/{k:05d}",
             f"{name}/{k:05d}.jpg",
             image_file=File(f"{self._where}: {name}/{k:05d}", video["frames"][k]),
             label_file=labels[k],
-            decode_labels=functools.partial(
-                decode_objects, find_spare=functools.partial(spare_id, labels)
-            ),
+            decode_labels=functools.partial(decode_objects, find_spare=spare),
         )
 
 

@@ -1,12 +1,13 @@
 """The labels that videos are scored with, from the maps and categories of a dataset.
 
 A label is class * `DIVISOR` + instance, class 0 the first category. Without classes
-(`IdRule.classes`) there is one, of all things, and the rest is void.
+(`IdRule.classes`) there is one, of all things but crowds, and the rest is void.
 """
 
 import numpy as np
 
 from pix2seq_d.evaluation.label_coding import LabelCoding
+from pix2seq_d.evaluation.readers import davis_frames
 from pix2seq_d.instance_ids import IdRule, Numbering
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -39,7 +40,8 @@ def truth_channels(
     Args:
       panoptic: of the frame.
       label_space: the categories.
-      rule: of ids; without classes all things are of class 1, the rest is void.
+      rule: of ids; without classes all things but crowds are of class 1, the rest is
+        void.
     Returns:
       [H, W, 2] int32 (semantic, track): the track of a thing is its number in the
       dataset's files or, without one, its segment id; 0 for stuff and crowds.
@@ -63,11 +65,28 @@ def truth_channels(
         track = value if segment.instance is None else segment.instance
         if not 0 <= track < DIVISOR:
             raise ValueError(f"track {track} of the truth is not in 0 ... {MAX_ID}")
-        if rule.classes or is_thing:
+        is_numbered = is_thing and not segment.is_crowd
+        if rule.classes or is_numbered:
             numbers[row, 0] = semantic if rule.classes else 1
-        if is_thing and not segment.is_crowd:
+        if is_numbered:
             numbers[row, 1] = track
     return Numbering(present, numbers, 0, 0).labels(panoptic.ids)
+
+
+def truth_objects(labels: np.ndarray, panoptic: PanopticMap) -> np.ndarray:
+    """The truth of a frame as J&F has it: void is told apart from the background.
+
+    Args:
+      labels: [H, W] int64, `code` of `truth_channels` without classes.
+      panoptic: of the frame.
+    Returns:
+      [H, W] int64, the track of a thing, 255 (void) in crowds, else 0.
+    """
+    objects = labels % DIVISOR
+    crowds = [segment.id for segment in panoptic.segments if segment.is_crowd]
+    if crowds:
+        objects[np.isin(panoptic.ids, crowds)] = davis_frames.VOID
+    return objects
 
 
 def code(channels: np.ndarray, coding: LabelCoding) -> np.ndarray:

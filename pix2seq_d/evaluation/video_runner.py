@@ -26,10 +26,10 @@ from pix2seq_d.evaluation.readers.davis_frames import MAX_PROPOSALS
 from pix2seq_d.evaluation.runner import IncompleteEvaluation, Settings
 from pix2seq_d.evaluation.stq import VoidClass
 from pix2seq_d.evaluation.video_labels import (
-    DIVISOR,
     code,
     label_coding,
     truth_channels,
+    truth_objects,
 )
 from pix2seq_d.evaluation.video_scores import KeptVideo, VideoReport, VideoScores
 from pix2seq_d.inference import id_reuse
@@ -98,8 +98,8 @@ class VideoEvaluation:
       predictor: see `VideoPredictor`; B is this process's share of `clips_at_once`.
       source: labelled videos.
       settings: sizes and rule of ids; its other fields are of no use here. Without
-        classes (`rule.classes`) things are all of one class and the rest is void;
-        then J&F is scored, too.
+        classes (`rule.classes`) things are all of one class and the rest, crowds
+        too, is void; then J&F is scored, too, with only the crowds as its void.
       clips_at_once: videos in a call, over all processes.
       frames_at_once: T, frames of each video in a call.
       limit: number of leading videos; None takes all.
@@ -153,6 +153,7 @@ class VideoEvaluation:
             if video.stop <= video.start:
                 raise ValueError(f"video {video.name}: has no frames; leave it out")
         self.total = len(videos)
+        self.names = frozenset(video.name for video in videos)
         self._lengths = [min(v.stop - v.start, max_frames or v.stop) for v in videos]
         share = eval_data.share(
             self.total,
@@ -286,7 +287,8 @@ class VideoEvaluation:
         stream.kept.add(pair.overlap(self._coding), truth.oracle, where)
         stream.steps += steps
         if not self._settings.rule.classes:
-            stream.kept.keep_objects(truth.labels % DIVISOR, drawn)
+            objects = truth_objects(truth.labels, truth.example.panoptic)
+            stream.kept.keep_objects(objects, drawn)
         if len(stream.kept) == self._lengths[stream.video]:
             if stream.video not in [index for index, *_ in self._done]:
                 self._scores.add(video.name, stream.kept)

@@ -18,7 +18,7 @@ from pix2seq_d.evaluation.frame_pair import FramePair
 from pix2seq_d.evaluation.id_switches import IdSwitches
 from pix2seq_d.evaluation.label_coding import LabelCoding
 from pix2seq_d.evaluation.label_overlap import LabelOverlap
-from pix2seq_d.evaluation.readers.davis_frames import Frame
+from pix2seq_d.evaluation.readers.davis_frames import VOID, Frame
 from pix2seq_d.evaluation.stq import SegmentationTrackingQuality, VoidClass
 from pix2seq_d.evaluation.vpq import VideoPanopticQuality
 
@@ -149,7 +149,7 @@ class VideoScores:
             is_oracle = key.startswith("oracle")
             score.update_frames(name, video.oracle if is_oracle else video.found)
         for first in itertools.islice(video.objects(name), 1):
-            if first.truth.any():
+            if first.truth.any(where=first.truth != VOID):
                 self._j_and_f.add(score_frames(name, video.objects(name)))
             else:
                 self._without_objects.append(name)

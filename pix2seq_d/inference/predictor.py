@@ -25,10 +25,9 @@ class Predictor:
     """
 
     def __init__(self, config: Config, mesh: jax.sharding.Mesh, *, seed: int) -> None:
-        self.mesh = mesh
+        self.mesh, self._seed = mesh, seed
         predict = functools.partial(
             _predict,
-            seed=seed,
             layout=Layout(mesh),
             model=Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype)),
             diffusion=config.diffusion,
@@ -37,7 +36,12 @@ class Predictor:
         self._denoising = jax.jit(functools.partial(predict, return_states=True))
 
     def labels(
-        self, variables: Any, images: np.ndarray, index: np.ndarray
+        self,
+        variables: Any,
+        images: np.ndarray,
+        index: np.ndarray,
+        *,
+        seed: int | None = None,
     ) -> np.ndarray:
         """Predicts (semantic, instance) at mask size; all processes have to call it.
 
@@ -47,17 +51,22 @@ class Predictor:
           images: [B, H, W, 3] float32 in [0, 1] or uint8, this process's share of a
             batch that splits over the mesh.
           index: [B] int32, names each image's noise; negative for padding.
+          seed: another one than the predictor's; compiles nothing anew.
         Returns:
           [B, h, w, 2] int32, of this process's images.
         """
+        seed = self._seed if seed is None else seed
         batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
-        return meshes.local_rows(self._predict(variables, **batch))
+        return meshes.local_rows(
+            self._predict(variables, **batch, seed=np.uint32(seed))
+        )
 
     def denoising(
         self, variables: Any, images: np.ndarray, index: np.ndarray
     ) -> np.ndarray:
         """The decoded estimate after every step: [num_steps, B, h, w, 2] int32."""
-        return np.asarray(self._denoising(variables, images, index)[1])
+        seed = np.uint32(self._seed)
+        return np.asarray(self._denoising(variables, images, index, seed=seed)[1])
 
 
 def _predict(
@@ -65,7 +74,7 @@ def _predict(
     images: jax.Array,
     index: jax.Array,
     *,
-    seed: int,
+    seed: jax.Array,
     layout: Layout,
     **settings: Any,
 ) -> Any:

@@ -92,21 +92,25 @@ class Result:
         """The image with outlines, names and legend: uint8 [H', W', 3]."""
         return overlay(self.image, self.panoptic, self.label_space)
 
-    def save(self, folder: str | Path, *, name: str = "image") -> Path:
-        """Writes panoptic.json with panoptic/<name>.png, and overlay/<name>.png.
+    def save(self, folder: str | Path, *, name: str | None = None) -> Path:
+        """Writes <name>/panoptic.json, <name>/panoptic/*.png and <name>/overlay.png.
+
+        A folder for each result: many of them do not disturb one another. For whole
+        videos `launch.predict` makes one JSON.
 
         Args:
           folder: made if absent.
-          name: of the files.
+          name: of its folder there and of the PNG; None: the frame's number, `00012`.
         Returns:
           The JSON's path.
         """
-        folder = Path(folder)
-        (folder / "overlay").mkdir(parents=True, exist_ok=True)
-        with PanopticWriter(folder, self.label_space) as writer:
-            png = writer.write(self.panoptic, image_id=1, file_name=f"{name}.png")
-        Image.fromarray(self.overlay()).save(folder / "overlay" / png.name)
-        return folder / "panoptic.json"
+        name = f"{self.frame:05d}" if name is None else name
+        own = Path(folder) / name
+        own.mkdir(parents=True, exist_ok=True)
+        with PanopticWriter(own, self.label_space) as writer:
+            writer.write(self.panoptic, image_id=1, file_name=f"{name}.png")
+        Image.fromarray(self.overlay()).save(own / "overlay.png")
+        return own / "panoptic.json"
 
     def __repr__(self) -> str:
         height, width = self.panoptic.ids.shape

@@ -4,11 +4,13 @@ import dataclasses
 import functools
 import io
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pix2seq_d.config import DiffusionConfig, ModelConfig
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.inference import postprocess, video
 from pix2seq_d.inference.result import Result
@@ -29,12 +31,14 @@ class StreamState:
       past: [h, w, 2 F] int32, the model's memory: maps of the last F frames.
       number: [N] int64, public number of each id (`tracks.Tracks`).
       last_frame: [N] int64, the last frame each id was in.
-      counts: [3] int64: frames seen, public numbers given out, ids reused.
+      given: [N] bool, ids that ever bore a number.
+      counts: [4] int64: frames seen, public numbers given out, ids reused, seed.
     """
 
     past: np.ndarray
     number: np.ndarray
     last_frame: np.ndarray
+    given: np.ndarray
     counts: np.ndarray
 
     def save(self, path: str | Path) -> None:
@@ -47,6 +51,7 @@ class StreamState:
             past=self.past,
             number=self.number,
             last_frame=self.last_frame,
+            given=self.given,
             counts=self.counts,
         )
         part.write_bytes(buffer.getvalue())
@@ -79,9 +84,10 @@ class Stream:
       trained: a checkpoint of a model of clips (`model.num_cond_frames` >= 1).
       seed: of the sampler's noise.
       retire_after: an id that is absent in more frames than this is another object
-        when it comes back; None: in as many as the model remembers.
+        when it comes back; None: one less than the model remembers, which then cannot
+        know it any more.
     Raises:
-      ValueError: the model knows no past masks.
+      ValueError: the model knows no past masks, or `retire_after` is negative.
     """
 
     def __init__(
@@ -94,17 +100,16 @@ class Stream:
                 f"{trained.workdir}: this model knows no past masks, so it cannot "
                 "track; take one that was trained on clips (configs/shapes_video.py)"
             )
-        self._trained = trained
+        if retire_after is not None and retire_after < 0:
+            raise ValueError(f"retire_after must be >= 0, not {retire_after}")
+        self._trained, self._seed = trained, seed
         # One frame at a time is for one device.
-        self._variables = jax.device_put(trained.variables, jax.local_devices()[0])
+        self._device = jax.local_devices()[0]
+        self._variables = jax.device_put(trained.variables, self._device)
         self._retire_after = frames - 1 if retire_after is None else retire_after
-        self._key = jax.random.key(seed)
-        model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
-        step = functools.partial(
-            video.next_frame, model=model, diffusion=config.diffusion
-        )
-        self._step = jax.jit(step, donate_argnums=1)
-        self._memory = video.start(1, config.model)
+        self._step = _compiled(config.model, config.train.dtype, config.diffusion)
+        # Where its results are, too: else the second frame would compile anew.
+        self._memory = jax.device_put(video.start(1, config.model), self._device)
         self._tracks = Tracks.start(config.model.max_instances)
 
     @property
@@ -115,7 +120,8 @@ class Stream:
             past=np.asarray(self._memory.past[0]),
             number=tracks.number,
             last_frame=tracks.last_frame,
-            counts=np.array([tracks.frame, tracks.count, tracks.reused]),
+            given=tracks.given,
+            counts=np.array([tracks.frame, tracks.count, tracks.reused, self._seed]),
         )
 
     @state.setter
@@ -127,11 +133,14 @@ class Stream:
                 f"the state is of another model: masks {state.past.shape} and "
                 f"{state.number.shape[0]} ids, not {expected} and {size[0]}"
             )
-        frame, count, reused = state.counts.tolist()
-        self._memory = VideoState(
+        frame, count, reused, self._seed = state.counts.tolist()
+        memory = VideoState(
             jnp.asarray(state.past)[None], jnp.array([frame], jnp.int32)
         )
-        self._tracks = Tracks(state.number, state.last_frame, frame, count, reused)
+        self._memory = jax.device_put(memory, self._device)
+        self._tracks = Tracks(
+            state.number, state.last_frame, state.given, frame, count, reused
+        )
 
     @property
     def frame(self) -> int:
@@ -140,7 +149,7 @@ class Stream:
 
     @property
     def reused(self) -> int:
-        """How often an id of the model was taken for another object than before."""
+        """How often an id that bore a number got another one: see `Tracks`."""
         return self._tracks.reused
 
     def push(self, frame: np.ndarray) -> Result:
@@ -153,7 +162,10 @@ class Stream:
         trained, config = self._trained, self._trained.config
         fitted, unpadded = eval_data.fit_image(frame, config.model.image_size)
         self._memory, labels, steps = self._step(
-            self._variables, self._memory, fitted[None], self._key[None]
+            self._variables,
+            self._memory,
+            fitted[None],
+            jax.random.key(self._seed)[None],
         )
         labels = np.asarray(labels[0])
         restored = eval_data.restore(
@@ -179,6 +191,17 @@ class Stream:
         )
         panoptic = track_map(voted, things, self._tracks.number, trained.labels)
         return Result(frame, panoptic, trained.labels, number, int(steps[0]))
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(model: ModelConfig, dtype: str, diffusion: DiffusionConfig) -> Any:
+    """The frame's function; one for all streams of these settings."""
+    step = functools.partial(
+        video.next_frame,
+        model=Pix2SeqD(model, dtype=jnp.dtype(dtype)),
+        diffusion=diffusion,
+    )
+    return jax.jit(step, donate_argnums=1)
 
 
 def thing_ids(

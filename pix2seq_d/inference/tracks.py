@@ -18,13 +18,15 @@ class Tracks:
     Attributes:
       number: [N] int64, the public number that each id bears; 0: none.
       last_frame: [N] int64, the last frame it was in; -1 for never.
+      given: [N] bool, ids that ever bore a number.
       frame: number of the frames seen.
       count: public numbers given out by now, 1 ... count.
-      reused: how often an id was taken for another object than before.
+      reused: how often an id that bore a number got another one.
     """
 
     number: np.ndarray
     last_frame: np.ndarray
+    given: np.ndarray
     frame: int = 0
     count: int = 0
     reused: int = 0
@@ -32,7 +34,11 @@ class Tracks:
     @classmethod
     def start(cls, max_instances: int) -> "Tracks":
         """Before the first frame; ids are 0 ... max_instances - 1."""
-        return cls(np.zeros(max_instances, np.int64), np.full(max_instances, -1))
+        return cls(
+            np.zeros(max_instances, np.int64),
+            np.full(max_instances, -1),
+            np.zeros(max_instances, bool),
+        )
 
 
 def advance(
@@ -76,9 +82,10 @@ def advance(
     return Tracks(
         number=number,
         last_frame=np.where(present, tracks.frame, tracks.last_frame),
+        given=tracks.given | new,
         frame=tracks.frame + 1,
         count=tracks.count + int(new.sum()),
-        reused=tracks.reused + int(other.sum()),
+        reused=tracks.reused + int((new & tracks.given).sum()),
     )
 
 

@@ -1,16 +1,18 @@
 """A video model by command: evaluate, predict, go on; and the stream behind it."""
 
+import dataclasses
 import json
 import shutil
 
 import av
+import jax
 import numpy as np
 import pytest
 import saved_training
 from PIL import Image
 
 from pix2seq_d import Segmenter
-from pix2seq_d.cli import app, evaluate, predict, train
+from pix2seq_d.cli import app, evaluate, predict, predict_video, train
 from pix2seq_d.data.shapes_video import NUM_FRAMES, ShapesVideo
 from pix2seq_d.evaluation import davis, stq
 from pix2seq_d.evaluation.video_labels import code, label_coding, truth_channels
@@ -174,21 +176,11 @@ def test_a_video_becomes_maps_tracks_and_a_video(predicted, frames):
 def test_a_stopped_run_goes_on_to_the_same_maps(
     workdir, clip, predicted, tmp_path, monkeypatch
 ):
-    from pix2seq_d.cli import predict_video
-
     monkeypatch.setattr(predict_video, "_SAVE_EVERY", 3)
     output = tmp_path / "out"
     push = predict_video.Stream.push
-
-    def killed(stream, frame):
-        if stream.frame == 7:
-            raise KeyboardInterrupt
-        return push(stream, frame)
-
     argv = predict_argv(workdir, clip, output, "--min_area=1")
-    with monkeypatch.context() as patch:
-        patch.setattr(predict_video.Stream, "push", killed)
-        assert app.run(predict.main, "predict", argv) == 130
+    stop_at(7, monkeypatch, argv)
     assert len(maps_of(output)) == 7 and not (output / "clip.mp4").exists()
     pushed = []
 
@@ -214,6 +206,81 @@ def test_other_settings_do_not_go_on(workdir, clip, predicted, tmp_path, capsys)
     argv = predict_argv(workdir, clip, output, "--min_area=1", "--resume", "--seed=5")
     assert app.run(predict.main, "predict", argv) == 1
     assert "seed 0, not 5" in capsys.readouterr().err
+
+
+def test_the_state_of_an_earlier_run_is_not_gone_on_with(
+    workdir, clip, tmp_path, monkeypatch
+):
+    output = tmp_path / "out"
+    argv = predict_argv(workdir, clip, output, "--min_area=1", "--seed=1")
+    run(predict.main, predict_argv(workdir, clip, tmp_path / "whole", *argv[3:]))
+    stop_at(1, monkeypatch, predict_argv(workdir, clip, output, "--min_area=1"))
+    # As if the run with another seed had saved its state before it was stopped.
+    saved = sorted((tmp_path / "whole" / "frames").glob("*.npz"))
+    shutil.copy(saved[0], output / "frames" / saved[0].name)
+    stop_at(7, monkeypatch, argv)
+    assert not list((output / "frames").glob("*.npz"))
+    run(predict.main, [*argv, "--resume"])
+    for name, ids in maps_of(tmp_path / "whole").items():
+        np.testing.assert_array_equal(maps_of(output)[name], ids)
+
+
+def stop_at(frame, monkeypatch, argv):
+    """Runs the command until a frame."""
+    push = predict_video.Stream.push
+
+    def stopped(stream, image):
+        if stream.frame == frame:
+            raise KeyboardInterrupt
+        return push(stream, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_video.Stream, "push", stopped)
+        assert app.run(predict.main, "predict", argv) == 130
+
+
+@pytest.mark.parametrize("more", [(), ("--resume",)])
+def test_another_video_of_the_name_is_not_mixed_in(
+    workdir, predicted, frames, tmp_path, capsys, more
+):
+    output, other = tmp_path / "out", tmp_path / "clip.mp4"
+    shutil.copytree(predicted, output)
+    with VideoWriter(other) as writer:
+        writer.write(frames[5], 0.0)
+    before = maps_of(output)
+    argv = predict_argv(workdir, other, output, "--min_area=1", *more)
+    assert app.run(predict.main, "predict", argv) == 1
+    assert "holds results of another clip" in capsys.readouterr().err
+    assert list(maps_of(output)) == list(before)
+
+
+def test_the_input_is_never_replaced(workdir, clip, tmp_path, capsys):
+    here = tmp_path / "clip.mp4"
+    shutil.copy(clip, here)
+    argv = predict_argv(workdir, here, tmp_path)
+    assert app.run(predict.main, "predict", argv) == 1
+    assert "would replace the input" in capsys.readouterr().err
+    assert here.read_bytes() == clip.read_bytes()
+    assert list(tmp_path.iterdir()) == [here]
+
+
+def test_folders_keep_their_whole_names(workdir, frames, tmp_path):
+    for name in ("shot.001", "shot.002"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(frames[0]).save(tmp_path / name / "0.png")
+        argv = predict_argv(workdir, tmp_path / name, tmp_path / "out")
+        run(predict.main, argv)
+    content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    names = [video["video_id"] for video in content["videos"]]
+    assert names == ["shot.001", "shot.002"]
+
+
+def test_images_are_not_gone_on_with(workdir, frames, tmp_path, capsys):
+    photo = tmp_path / "0.png"
+    Image.fromarray(frames[0]).save(photo)
+    argv = predict_argv(workdir, photo, tmp_path / "out", "--resume")
+    assert app.run(predict.main, "predict", argv) == 1
+    assert "--resume is for videos" in capsys.readouterr().err
 
 
 def test_a_folder_is_a_video_for_a_video_model(workdir, frames, tmp_path):
@@ -276,7 +343,7 @@ def test_a_stream_can_be_saved_and_gone_on_with(workdir, frames, tmp_path):
     for frame in frames[:4]:
         first.push(frame)
     first.state.save(tmp_path / "state.npz")
-    second = segmenter.stream(seed=2)
+    second = segmenter.stream()  # the state has the seed
     second.state = StreamState.load(tmp_path / "state.npz")
     for number, frame in enumerate(frames[4:], start=4):
         found = second.push(frame)
@@ -285,10 +352,45 @@ def test_a_stream_can_be_saved_and_gone_on_with(workdir, frames, tmp_path):
     assert second.state.counts.tolist() == stream.state.counts.tolist()
 
 
+def test_streams_of_the_same_settings_are_compiled_once(workdir, frames, caplog):
+    """For two streams, one of them gone on with, and frames of any size."""
+    segmenter = Segmenter.from_checkpoint(workdir)
+    options = dict(num_steps=3, num_steps_next=2, stop_changed=0.5, min_area=0)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for seed in (0, 1):
+            stream = segmenter.stream(seed=seed, **options)
+            for frame in (frames[0], frames[1], frames[2][:20], frames[3]):
+                assert 1 <= stream.push(frame).steps <= 3
+            again = segmenter.stream(**options)
+            again.state = stream.state
+            again.push(frames[4])
+    compiled = [r for r in caplog.records if "Compiling jit(next_frame)" in r.message]
+    assert len(compiled) == 1, [r.message for r in caplog.records]
+
+
+def test_images_of_any_seed_are_compiled_once(workdir, frames, caplog):
+    segmenter = Segmenter.from_checkpoint(workdir)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        maps = [segmenter.predict(frames[0], seed=seed).panoptic for seed in (0, 1)]
+    compiled = [r for r in caplog.records if "Compiling jit(_predict)" in r.message]
+    assert len(compiled) == 1, [r.message for r in caplog.records]
+    assert (maps[0].ids != maps[1].ids).any()
+
+
+def test_an_unknown_setting_of_a_stream_lists_the_known_ones(workdir):
+    segmenter = Segmenter.from_checkpoint(workdir)
+    with pytest.raises(
+        ValueError, match=r"'num_step'; the sampler's are .*num_steps_n"
+    ):
+        segmenter.stream(num_step=3)
+    with pytest.raises(ValueError, match="retire_after must be >= 0"):
+        segmenter.stream(retire_after=-1)
+
+
 def test_the_state_of_another_model_is_refused(workdir, tmp_path):
     stream = Segmenter.from_checkpoint(workdir).stream()
     state = stream.state
-    wrong = StreamState(state.past[:4], state.number, state.last_frame, state.counts)
+    wrong = dataclasses.replace(state, past=state.past[:4])
     with pytest.raises(ValueError, match="the state is of another model"):
         stream.state = wrong
     (tmp_path / "state.npz").write_bytes(b"no state")
@@ -311,11 +413,13 @@ def test_a_result_says_what_is_in_a_frame(workdir, frames, tmp_path):
         assert set(found.instance[mask].tolist()) == {segment.instance}
         assert (segment.instance > 0) == segment.is_thing
     assert f"{width} x {height} px" in repr(found)
-    path = found.save(tmp_path, name="first")
-    assert path.exists() and (tmp_path / "overlay" / "first.png").exists()
-    np.testing.assert_array_equal(
-        read_png_ids(tmp_path / "panoptic" / "first.png"), found.panoptic.ids
-    )
+    first, second = found.save(tmp_path, name="first"), found.save(tmp_path)
+    assert second.parent.name == "00000" and (first.parent / "overlay.png").exists()
+    for path, name in ((first, "first"), (second, "00000")):
+        assert len(json.loads(path.read_text())["annotations"]) == 1
+        np.testing.assert_array_equal(
+            read_png_ids(path.parent / "panoptic" / f"{name}.png"), found.panoptic.ids
+        )
 
 
 def test_an_image_is_predicted_as_by_the_command(workdir, frames, tmp_path):

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from refusal import decode, refused
 
+from pix2seq_d.config import SourceConfig
+from pix2seq_d.data import sources
 from pix2seq_d.data.davis import Davis
 from pix2seq_d.data.source import Video
 from pix2seq_d.instance_ids import DAVIS, number
@@ -98,6 +100,24 @@ def test_label_255_is_one_new_object_through_the_video(root):
         assert [s.instance for s in panoptic.segments] == sorted(expected)
     example = pickle.loads(pickle.dumps(source[4]))
     np.testing.assert_array_equal(example.panoptic.ids, frame(3))
+
+
+def test_an_evaluation_has_label_255_as_void_and_training_as_an_object(root):
+    config = SourceConfig(
+        name="davis", root=str(root), train_split="train", eval_split="train"
+    )
+    training, evaluation = (
+        sources.make_source(config, train=train, size=(4, 6)) for train in (True, False)
+    )
+    assert [s.id for s in training[3].panoptic.segments] == [1, 3]
+    for source in (evaluation, Davis.from_root(root, "train", has_void=True)):
+        assert source.videos == training.videos
+        for index, expected in ((2, (1, 2)), (3, (1, 255)), (4, (255,))):
+            panoptic = pickle.loads(pickle.dumps(source[index])).panoptic
+            np.testing.assert_array_equal(panoptic.ids, frame(*expected))
+            assert panoptic.segments == tuple(
+                Segment(i, 1, is_crowd=i == 255, instance=i % 255) for i in expected
+            )
 
 
 def test_channels_are_those_of_the_specification(root):

@@ -197,6 +197,9 @@ def test_frames_of_videos_come_in_order(data_dir):
         panoptic = pickle.loads(pickle.dumps(source[index])).panoptic
         np.testing.assert_array_equal(panoptic.ids, video_ids(objects))
         assert panoptic.segments == tuple(Segment(i, 1, instance=i) for i in objects)
+    void = open_tfds("tiny_davis", "train", data_dir, has_void=True)[5].panoptic
+    np.testing.assert_array_equal(void.ids, video_ids((255,)))
+    assert void.segments == (Segment(255, 1, is_crowd=True, instance=0),)
     frames = [source[i].panoptic for i in (1, 2, 3)]
     made = number(frames, source.label_space, max_instances=16, rule=DAVIS)
     labels = made.labels(np.stack([f.ids for f in frames]))

@@ -8,6 +8,7 @@ from pix2seq_d.evaluation.video_labels import (
     code,
     label_coding,
     truth_channels,
+    truth_objects,
 )
 from pix2seq_d.instance_ids import DAVIS, KITTI_STEP
 from pix2seq_d.labels import Category, LabelSpace
@@ -38,8 +39,10 @@ def test_tracks_are_the_numbers_of_the_data_or_the_ids_of_the_map():
     ]
     made = truth_channels(panoptic, SPACE, rule=DAVIS)
     assert made.tolist() == [
-        [[0, 0], [0, 0], [1, 70_000], [1, 0], [1, 0], [1, DIVISOR - 1]]
+        [[0, 0], [0, 0], [1, 70_000], [0, 0], [1, 0], [1, DIVISOR - 1]]
     ]
+    objects = truth_objects(code(made, label_coding(SPACE, DAVIS)), panoptic)
+    assert objects.tolist() == [[0, 0, 70_000, 255, 0, DIVISOR - 1]]
 
 
 @pytest.mark.parametrize(

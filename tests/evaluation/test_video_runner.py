@@ -448,13 +448,12 @@ def test_without_classes_objects_are_scored_with_their_ids_as_drawn():
         own = [frame for frame in frames if frame.video == video.name]
         # Numbers of the data, which the second person and the car have in common.
         object_of = np.zeros(31, int)
-        object_of[[11, 12, 22]] = 1, 2, 2
+        object_of[[11, 12, 22, 30]] = 1, 2, 2, 255
         truth = np.stack([object_of[f.example.panoptic.ids] for f in own])
         expected.update(video.name, truth, np.stack([frame.drawn for frame in own]))
         found = np.stack([frame.instance for frame in own])
-        # A crowd is a thing without number, all the rest is void.
-        crowd = np.stack([f.example.panoptic.ids == 30 for f in own])
-        void = ((truth == 0) & ~crowd, found == 0)
+        # All but the things is void, the crowd too.
+        void = ((truth == 0) | (truth == 255), found == 0)
         labels = (
             np.where(v, 255_000, x) for v, x in zip(void, (truth, found), strict=True)
         )

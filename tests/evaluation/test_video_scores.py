@@ -81,10 +81,11 @@ def test_objects_are_scored_over_whole_videos():
     assert scores.results()["without_objects"] == ()
 
 
-def test_a_video_without_an_object_at_first_is_named_and_has_no_j_and_f():
+@pytest.mark.parametrize("first", [0, 255])
+def test_a_video_without_an_object_at_first_is_named_and_has_no_j_and_f(first):
     truth, found = video(0)
     late = truth.copy()
-    late[0] = 0
+    late[0] = first
     scores = VideoScores(CODING, "counted")
     for seed, maps in ((2, late), (1, truth), (0, late)):
         scores.add(f"v{seed}", keep_objects(seed, maps, found))

@@ -49,7 +49,10 @@ def test_what_is_not_shown_gets_no_number_until_it_is():
         numbers.append(tracks.number[ids].tolist())
     # 2 was away for two frames: it is another object, and not shown yet.
     assert numbers == [[0, 1], [0], [2], [2, 0]]
-    assert (tracks.count, tracks.reused) == (2, 1)
+    # The new object of id 2 has no number yet.
+    assert (tracks.count, tracks.reused) == (2, 0)
+    tracks = advance(np.array([2]), tracks, retire_after=1)
+    assert (tracks.count, tracks.reused) == (3, 1)
 
 
 def test_ids_out_of_range_are_refused():

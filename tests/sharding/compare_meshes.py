@@ -103,6 +103,18 @@ def main():
             flush=True,
         )
     print(f"losses on 1 device: {one['losses'][0]:.4f} ... {one['losses'][-1]:.4f}")
+    print("| 2 parts of 4 images, batch-norm | loss, 20 steps | first gradient |")
+    print("|---|---|---|")
+    for frozen in (True, False):
+        train = dataclasses.replace(config.train, freeze_batch_norm=frozen)
+        parts = dataclasses.replace(train, grad_accumulation=2)
+        whole, taken = (
+            run("1 device", dataclasses.replace(config, train=t), folder, steps=20)
+            for t in (train, parts)
+        )
+        loss, gradient, _ = difference(whole, taken)
+        mode = "frozen" if frozen else "in training"
+        print(f"| {mode} | {loss:.1e} | {gradient:.1e} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,33 @@
+"""Links of the README and of docs/ lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_to_one(page):
+    links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
+    missing = [
+        link
+        for link in links
+        if not (page.parent / link.partition("#")[0]).resolve().exists()
+    ]
+    assert not missing
+
+
+def test_files_that_the_pages_name_exist():
+    """Such as `tests/data/test_determinism.py`, with a folder and a suffix."""
+    named = re.compile(r"`((?:pix2seq_d|tests|benchmarks|configs|launch)/[\w/]+\.\w+)`")
+    missing = {
+        (page.name, name)
+        for page in PAGES
+        for name in named.findall(page.read_text())
+        if not (ROOT / name).exists()
+    }
+    assert not missing
