@@ -38,7 +38,7 @@ def test_a_command_may_return_its_exit_status(capsys, status):
         ([], ["--config is missing"]),
         (["--config=shapes:tiny"], ["--workdir is missing"]),
         (["--config=shapes:huge"], ["unknown variant 'huge'", "tiny"]),
-        (["--config=cocoa"], ["--config=cocoa", "custom, shapes"]),
+        (["--config=cocoa"], ["--config=cocoa", "coco_panoptic, custom, davis"]),
         (
             ["--config=shapes:tiny", "--config.model.decoder.dimm=3"],
             ["model.decoder.dimm", "did you mean model.decoder.dim?"],
