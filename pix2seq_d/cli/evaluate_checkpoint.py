@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 from PIL import Image
@@ -107,9 +108,20 @@ def summary(report: Report, labels: LabelSpace, output: Path) -> str:
 def _write_results(
     report: Report, trained: Trained, source: Source, output: Path
 ) -> None:
-    text = table.markdown(report, source.label_space)
+    labels = source.label_space
+    write_scores(
+        output, trained, table.markdown(report, labels), table.to_json(report, labels)
+    )
+    ranked = [(pq, index) for index, pq in report.images.items()]
+    _write_examples(output, source, ranked)
+
+
+def write_scores(
+    output: Path, trained: Trained, text: str, metrics: dict[str, Any]
+) -> None:
+    """Writes table.md, and metrics.json with the settings that it came of."""
     (output / "table.md").write_text(text + "\n", encoding="utf-8")
-    metrics = table.to_json(report, source.label_space) | {
+    metrics = metrics | {
         "step": trained.step,
         "sampler": dataclasses.asdict(trained.config.diffusion),
         "evaluation": dataclasses.asdict(trained.config.evaluation),
@@ -117,8 +129,6 @@ def _write_results(
     (output / "metrics.json").write_text(
         json.dumps(metrics, indent=2) + "\n", encoding="utf-8"
     )
-    ranked = [(pq, index) for index, pq in report.images.items()]
-    _write_examples(output, source, ranked)
 
 
 def _write_examples(

@@ -1,7 +1,6 @@
 """One checkpoint of a video model evaluated, and the files that come of it."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from pix2seq_d.cli.evaluate_checkpoint import write_scores
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import VideoSource
@@ -160,15 +160,8 @@ def _write_results(
     *,
     run: dict[str, Any],
 ) -> None:
-    text = video_table.markdown(report)
-    (output / "table.md").write_text(text + "\n", encoding="utf-8")
-    metrics = video_table.to_json(report) | {
-        "step": trained.step,
-        "sampler": dataclasses.asdict(trained.config.diffusion),
-        "evaluation": dataclasses.asdict(trained.config.evaluation),
-    }
-    (output / "metrics.json").write_text(
-        json.dumps(metrics, indent=2) + "\n", encoding="utf-8"
+    write_scores(
+        output, trained, video_table.markdown(report), video_table.to_json(report)
     )
     _write_examples(report, source, output, run=run)
 

@@ -57,16 +57,19 @@ class Predictor:
         """
         seed = self._seed if seed is None else seed
         batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
-        return meshes.local_rows(
-            self._predict(variables, **batch, seed=np.uint32(seed))
-        )
+        return meshes.local_rows(self._predict(variables, **batch, root=_root(seed)))
 
     def denoising(
         self, variables: Any, images: np.ndarray, index: np.ndarray
     ) -> np.ndarray:
         """The decoded estimate after every step: [num_steps, B, h, w, 2] int32."""
-        seed = np.uint32(self._seed)
-        return np.asarray(self._denoising(variables, images, index, seed=seed)[1])
+        root = _root(self._seed)
+        return np.asarray(self._denoising(variables, images, index, root=root)[1])
+
+
+def _root(seed: int) -> np.ndarray:
+    """A seed of any size as data of its key, which every process may hand to a job."""
+    return np.asarray(jax.random.key_data(jax.random.key(seed)))
 
 
 def _predict(
@@ -74,13 +77,13 @@ def _predict(
     images: jax.Array,
     index: jax.Array,
     *,
-    seed: jax.Array,
+    root: jax.Array,
     layout: Layout,
     **settings: Any,
 ) -> Any:
-    root = jax.random.key(seed)
+    key = jax.random.wrap_key_data(root)
     # fold_in wants unsigned numbers; what padding gets does not matter.
-    keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.maximum(index, 0))
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.maximum(index, 0))
     return image.predict(layout.gather(variables), images, keys, **settings)
 
 

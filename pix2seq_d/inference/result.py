@@ -9,7 +9,7 @@ from PIL import Image
 
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
-from pix2seq_d.panoptic_files import PanopticWriter
+from pix2seq_d.panoptic_files import PanopticWriter, describe_segments
 from pix2seq_d.visualize.overlay import overlay
 
 
@@ -67,25 +67,20 @@ class Result:
     @functools.cached_property
     def segments(self) -> tuple[FoundSegment, ...]:
         """All segments, the largest first."""
-        by_id = {c.id: c for c in self.label_space.categories}
-        areas = self.panoptic.areas
-        found = []
-        for segment in self.panoptic.segments:
-            category = by_id[segment.category_id]
-            rows, columns = np.nonzero(self.panoptic.ids == segment.id)
-            top, left = int(rows.min()), int(columns.min())
-            size = int(columns.max()) - left + 1, int(rows.max()) - top + 1
-            found.append(
-                FoundSegment(
-                    id=segment.id,
-                    category_id=segment.category_id,
-                    name=category.name,
-                    is_thing=category.is_thing,
-                    instance=(segment.instance or 0) if category.is_thing else 0,
-                    area=areas[segment.id],
-                    bbox=(left, top, *size),
-                )
+        names = {c.id: c.name for c in self.label_space.categories}
+        numbers = {s.id: s.instance or 0 for s in self.panoptic.segments}
+        found = [
+            FoundSegment(
+                id=info["id"],
+                category_id=info["category_id"],
+                name=names[info["category_id"]],
+                is_thing=bool(info["isthing"]),
+                instance=numbers[info["id"]] if info["isthing"] else 0,
+                area=info["area"],
+                bbox=tuple(info["bbox"]),
             )
+            for info in describe_segments(self.panoptic, self.label_space)
+        ]
         return tuple(sorted(found, key=lambda s: (-s.area, s.id)))
 
     def overlay(self) -> np.ndarray:

@@ -18,7 +18,7 @@ from pix2seq_d.inference.tracks import Tracks, advance
 from pix2seq_d.inference.video import VideoState
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import Pix2SeqD
-from pix2seq_d.panoptic import PanopticMap, Segment, areas
+from pix2seq_d.panoptic import PanopticMap, Segment, runs
 from pix2seq_d.training.checkpoint import Trained
 
 
@@ -235,17 +235,17 @@ def track_map(
     stuff = np.where(is_thing, 0, semantic)  # a thing without number is void
     ids = np.where(numbers > 0, label_space.num_classes + numbers, stuff)
     ids = ids.astype(np.int32)
-    segments = []
-    for segment_id in areas(ids)[0].tolist():
-        if segment_id == 0:
-            continue
-        track = segment_id - label_space.num_classes
-        row = np.argmax(ids.ravel() == segment_id)  # all its pixels have one class
-        segments.append(
-            Segment(
-                id=segment_id,
-                category_id=int(label_space.category_ids[semantic.ravel()[row]]),
-                instance=max(track, 0),
-            )
+    values, lengths = runs(ids)
+    present, first = np.unique(values, return_index=True)
+    # All pixels of a segment have one class: that of its first one.
+    classes = semantic.ravel()[(np.cumsum(lengths) - lengths)[first]]
+    segments = tuple(
+        Segment(
+            id=segment_id,
+            category_id=int(label_space.category_ids[class_]),
+            instance=max(segment_id - label_space.num_classes, 0),
         )
-    return PanopticMap(ids, tuple(segments))
+        for segment_id, class_ in zip(present.tolist(), classes, strict=True)
+        if segment_id
+    )
+    return PanopticMap(ids, segments)
