@@ -85,6 +85,12 @@ def image_size(file: File) -> tuple[int, int]:
         return image.height, image.width
 
 
+def is_animated(path: Path) -> bool:
+    """Whether a readable image file holds several pictures, as a GIF may."""
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1) > 1
+
+
 def orientation(image: Image.Image) -> int:
     """EXIF orientation of a decoded image, 1 ... 8; 1 where there is none."""
     value = image.getexif().get(_ORIENTATION, 1)

@@ -1,6 +1,7 @@
 """COCO panoptic files: reading id PNGs, and the writer of PNGs and JSON."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -111,7 +112,12 @@ class PanopticWriter:
         self.json_path.unlink(missing_ok=True)
 
     def write(
-        self, panoptic: PanopticMap, *, image_id: ImageId, file_name: str
+        self,
+        panoptic: PanopticMap,
+        *,
+        image_id: ImageId,
+        file_name: str,
+        scores: Mapping[int, float | None] | None = None,
     ) -> Path:
         """Writes one map as `<stem>.png`, or `<stem>-2.png` ... where that is taken.
 
@@ -119,6 +125,7 @@ class PanopticWriter:
           panoptic: ids in [0, 2**24); segments without a pixel are left out.
           image_id: id of the image, unique.
           file_name: the image's file name; its folder and suffix are dropped.
+          scores: confidence of segments by id, written as `score`; None is left out.
         Returns:
           Path of the PNG.
         Raises:
@@ -126,6 +133,10 @@ class PanopticWriter:
             an unknown category.
         """
         segments_info = describe_segments(panoptic, self._label_space)
+        for info in segments_info:
+            score = (scores or {}).get(info["id"])
+            if score is not None:
+                info["score"] = round(score, 6)
         height, width = panoptic.ids.shape
         image = {
             "id": image_id,
@@ -182,7 +193,8 @@ class PanopticWriter:
         if image_id in self._images:
             raise ValueError(f"image id {image_id!r} was written before; use each once")
         self._images[image_id] = image
-        png_name = self._free_name(Path(image["file_name"]).stem)
+        stem = free_stem(Path(image["file_name"]).stem, self._taken)
+        png_name = f"{stem}.png"
         self._annotations.append(
             {
                 "image_id": image_id,
@@ -192,13 +204,15 @@ class PanopticWriter:
         )
         return self.png_dir / png_name
 
-    def _free_name(self, stem: str) -> str:
-        # Lower case: on some file systems A.png and a.png are one file.
-        name, number = f"{stem}.png", 2
-        while name.lower() in self._taken:
-            name, number = f"{stem}-{number}.png", number + 1
-        self._taken.add(name.lower())
-        return name
+
+def free_stem(stem: str, taken: set[str]) -> str:
+    """The stem, or `<stem>-2` ... where that is taken; it is taken from now on."""
+    # Lower case: on some file systems A.png and a.png are one file.
+    name, number = stem, 2
+    while name.lower() in taken:
+        name, number = f"{stem}-{number}", number + 1
+    taken.add(name.lower())
+    return name
 
 
 def describe_segments(

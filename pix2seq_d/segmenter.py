@@ -2,21 +2,39 @@
 
 import dataclasses
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack, overload
 
 import jax
 import numpy as np
+from PIL import Image, ImageOps
 
+from pix2seq_d.config import Config, DiffusionConfig
 from pix2seq_d.data import evaluation as eval_data
-from pix2seq_d.evaluation.runner import finish
-from pix2seq_d.image_files import read_rgb
-from pix2seq_d.inference.predictor import Predictor, eval_settings
+from pix2seq_d.image_files import read_rgb, to_rgb
+from pix2seq_d.inference import postprocess
+from pix2seq_d.inference.predictor import Predictor
 from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.stream import Stream
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
+
+Picture = np.ndarray | Image.Image | str | os.PathLike[str]
+
+
+class Settings(TypedDict, total=False):
+    """Keywords of `Segmenter.predict_each`, which says what they mean."""
+
+    num_steps: int | None
+    seed: int
+    sampler: str | None
+    time_difference: float | None
+    min_area: int | None
+    batch_size: int
 
 
 class Segmenter:
@@ -24,65 +42,133 @@ class Segmenter:
 
     Args:
       trained: of `training.checkpoint.load`.
+      devices: that share the images of a batch; None: the first local one.
+      dtype: 'float32' or 'bfloat16', of the computation; None: the checkpoint's.
     """
 
-    def __init__(self, trained: Trained) -> None:
-        # One image or frame at a time is for one device.
-        self._mesh = meshes.make_mesh(jax.local_devices()[:1])
+    def __init__(
+        self,
+        trained: Trained,
+        *,
+        devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
+        dtype: str | None = None,
+    ) -> None:
+        if dtype is not None:
+            train = dataclasses.replace(trained.config.train, dtype=dtype)
+            config = dataclasses.replace(trained.config, train=train)
+            trained = dataclasses.replace(trained, config=config)
+        self._mesh = meshes.make_mesh(devices or jax.local_devices()[:1])
         place = meshes.replicated(self._mesh)
         self.trained = dataclasses.replace(
             trained, variables=jax.device_put(trained.variables, place)
         )
-        self._predictors: dict[int, Predictor] = {}
+        self._predictors: dict[DiffusionConfig, Predictor] = {}
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | os.PathLike[str], *, step: int | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        step: int | None = None,
+        devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
+        dtype: str | None = None,
     ) -> "Segmenter":
         """Loads a workdir of launch.train, or one checkpoint in it.
 
+        Args:
+          path: the folder.
+          step: which checkpoint; None: the latest.
+          devices: as of the class.
+          dtype: likewise.
         Raises:
           CheckpointError: it cannot be read.
         """
-        return cls(checkpoint.load(path, step=step))
+        trained = checkpoint.load(path, step=step)
+        return cls(trained, devices=devices, dtype=dtype)
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """The classes that it knows."""
+        return self.trained.labels
+
+    @overload
+    def predict(self, image: Picture, **settings: Unpack[Settings]) -> Result: ...
+
+    @overload
+    def predict(
+        self, image: Sequence[Picture], **settings: Unpack[Settings]
+    ) -> list[Result]: ...
 
     def predict(
+        self, image: Picture | Sequence[Picture], **settings: Unpack[Settings]
+    ) -> Result | list[Result]:
+        """Segments an image, or a list of images of any sizes.
+
+        Args:
+          image: uint8 [H, W, 3] RGB, a PIL image, the path of an image file, or a list
+            of such. Files and PIL images are turned upright as EXIF says.
+          **settings: of `predict_each`, as num_steps=20, seed=0.
+        Returns:
+          A result, or a list of them.
+        Raises:
+          ValueError: as of `predict_each`.
+        """
+        if isinstance(image, Sequence) and not isinstance(image, str):
+            settings.setdefault("batch_size", _power_of_two(len(image), 8))
+            return list(self.predict_each(image, **settings))
+        settings.setdefault("batch_size", 1)
+        return next(self.predict_each([image], **settings))
+
+    def predict_each(
         self,
-        image: np.ndarray | str | os.PathLike[str],
+        images: Iterable[Picture],
         *,
         num_steps: int | None = None,
         seed: int = 0,
-    ) -> Result:
-        """Segments one image; compiled once for each `num_steps`.
+        sampler: str | None = None,
+        time_difference: float | None = None,
+        min_area: int | None = None,
+        batch_size: int = 8,
+    ) -> Iterator[Result]:
+        """Segments images as they come, in batches; holds few of them at a time.
+
+        All images are fitted into the model's one input size, so that there is one
+        compilation for each batch size and sampler setting, whatever the images' sizes.
+        The result of an image does not depend on those beside it.
 
         Args:
-          image: uint8 [H, W, 3] RGB, or the path of an image file.
-          num_steps: sampler steps; None: the checkpoint's.
+          images: as of `predict`.
+          num_steps: sampler steps.
           seed: of the sampler's noise.
+          sampler: 'ddim', 'ddpm' or 'ddpm_small'.
+          time_difference: td of the sampler (spec 3.2).
+          min_area: smallest segment, px; smaller ones become void.
+          batch_size: images at once, rounded up to a multiple of the devices.
         Raises:
-          ValueError: the array is no such image, or the file cannot be read.
+          ValueError: an array is no such image, a file cannot be read, or a setting is
+            out of range. None stands for the checkpoint's setting.
         """
-        if not isinstance(image, np.ndarray):
-            image = read_rgb(Path(image), upright=True)
-        config = self.trained.config
-        steps = config.diffusion.num_steps if num_steps is None else num_steps
-        if steps not in self._predictors:
-            diffusion = dataclasses.replace(config.diffusion, num_steps=steps)
-            self._predictors[steps] = Predictor(
-                dataclasses.replace(config, diffusion=diffusion), self._mesh, seed=0
-            )
-        fitted, unpadded = eval_data.fit_image(image, config.model.image_size)
-        labels = self._predictors[steps].labels(
-            self.trained.variables, fitted[None], np.zeros(1, np.int32), seed=seed
+        config = self._config(
+            num_steps=num_steps, sampler=sampler, time_difference=time_difference
         )
-        panoptic = finish(
-            labels[0],
-            self.trained.labels,
-            eval_settings(config, self._mesh),
-            unpadded=unpadded,
-            original=image.shape[:2],
-        )
-        return Result(image, _numbered(panoptic), self.trained.labels, steps=steps)
+        if min_area is not None:
+            evaluation = dataclasses.replace(config.evaluation, min_area=min_area)
+            config = dataclasses.replace(config, evaluation=evaluation)
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: take it >= 1")
+        return self._each(images, config, seed=seed, batch_size=batch_size)
+
+    def warm_up(self, **settings: Unpack[Settings]) -> None:
+        """Compiles before the first image comes.
+
+        Args:
+          **settings: of the calls that follow. Their `batch_size` is 1 for an image,
+            for lists of n the power of two from n on, at most 8.
+        """
+        settings.setdefault("batch_size", 1)
+        height, width = self.trained.config.model.image_size
+        blank = np.zeros((height, width, 3), np.uint8)
+        next(self.predict_each([blank], **settings))
 
     def stream(
         self,
@@ -103,22 +189,119 @@ class Segmenter:
         Raises:
           ValueError: as of `Stream`, or a field that there is not.
         """
-        config = self.trained.config
-        known = {field.name for field in dataclasses.fields(config.diffusion)}
+        known = {f.name for f in dataclasses.fields(self.trained.config.diffusion)}
         unknown = set(sampler) - known
         if unknown:
             raise ValueError(
                 f"stream has no argument {sorted(unknown)[0]!r}; the sampler's are "
                 f"{', '.join(sorted(known))}"
             )
-        config = dataclasses.replace(
-            config, diffusion=dataclasses.replace(config.diffusion, **sampler)
-        )
+        config = self._config(**sampler)
         if min_area is not None:
             evaluation = dataclasses.replace(config.evaluation, min_area=min_area)
             config = dataclasses.replace(config, evaluation=evaluation)
         trained = dataclasses.replace(self.trained, config=config)
-        return Stream(trained, seed=seed, retire_after=retire_after)
+        device = self._mesh.devices.flat[0]
+        return Stream(trained, seed=seed, retire_after=retire_after, device=device)
+
+    def __repr__(self) -> str:
+        trained = self.trained
+        height, width = trained.config.model.image_size
+        kind = "videos" if trained.config.model.num_cond_frames else "images"
+        return (
+            f"Segmenter(step {trained.step} of {trained.workdir}: {kind} at {height} x "
+            f"{width}, {len(trained.labels.categories)} classes, "
+            f"{trained.config.diffusion.num_steps} steps, {trained.config.train.dtype} "
+            f"on {', '.join(str(d) for d in self._mesh.devices.flat)})"
+        )
+
+    def _config(self, **sampler: int | float | str | None) -> Config:
+        config = self.trained.config
+        given = {key: value for key, value in sampler.items() if value is not None}
+        diffusion = dataclasses.replace(config.diffusion, **given)
+        return dataclasses.replace(config, diffusion=diffusion)
+
+    def _each(
+        self, images: Iterable[Picture], config: Config, *, seed: int, batch_size: int
+    ) -> Iterator[Result]:
+        if config.diffusion not in self._predictors:
+            self._predictors[config.diffusion] = Predictor(config, self._mesh, seed=0)
+        predictor = self._predictors[config.diffusion]
+        kept: dict[int, np.ndarray] = {}
+
+        def read() -> Iterator[tuple[int, np.ndarray]]:
+            for index, image in enumerate(images):
+                kept[index] = _pixels(image)
+                yield index, kept[index]
+
+        for batch in eval_data.image_batches(
+            read(),
+            image_size=config.model.image_size,
+            batch_size=-(-batch_size // self._mesh.size) * self._mesh.size,
+        ):
+            # The same noise for each image: its mask does not depend on its place.
+            names = np.minimum(batch["index"], 0)
+            labels, certainty = predictor.labels_and_certainty(
+                self.trained.variables, batch["image"], names, seed=seed
+            )
+            for row, index in enumerate(batch["index"].tolist()):
+                if index >= 0:
+                    image = kept.pop(index)
+                    yield _result(
+                        image,
+                        labels[row],
+                        certainty[row],
+                        self.trained.labels,
+                        config,
+                        unpadded=batch["unpadded"][row].tolist(),
+                    )
+
+
+def _pixels(image: Picture) -> np.ndarray:
+    """uint8 [H, W, 3] of whatever a picture is given as."""
+    if isinstance(image, np.ndarray):
+        return image
+    if isinstance(image, Image.Image):
+        return to_rgb(ImageOps.exif_transpose(image), "the image")
+    return read_rgb(Path(image), upright=True)
+
+
+def _result(
+    image: np.ndarray,
+    labels: np.ndarray,
+    certainty: np.ndarray,
+    label_space: LabelSpace,
+    config: Config,
+    *,
+    unpadded: Sequence[int],
+) -> Result:
+    """The network's maps of one image, [h, w, 2] and [h, w] -> its result."""
+    decoded, sure = (
+        eval_data.restore(
+            array,
+            image_size=config.model.image_size,
+            unpadded=unpadded,
+            original=image.shape[:2],
+        )
+        for array in (labels, certainty)
+    )
+    panoptic = postprocess.to_panoptic(
+        decoded,
+        label_space,
+        min_area=config.evaluation.min_area,
+        merge=config.evaluation.merge_stuff,
+        rule=config.data.ids,
+    )
+    result = Result(
+        image,
+        _numbered(panoptic),
+        label_space,
+        steps=config.diffusion.num_steps,
+    )
+    # Where the vote overruled the pixel, its bits speak for something else.
+    semantic = decoded[..., 0] if config.data.ids.classes else decoded[..., 1] > 0
+    agrees = label_space.category_ids[semantic.astype(int)] == result.semantic
+    return dataclasses.replace(result, certainty=np.where(agrees, sure, 0))
 
 
 def _numbered(panoptic: PanopticMap) -> PanopticMap:
@@ -128,3 +311,8 @@ def _numbered(panoptic: PanopticMap) -> PanopticMap:
         for segment in panoptic.segments
     )
     return dataclasses.replace(panoptic, segments=segments)
+
+
+def _power_of_two(number: int, highest: int) -> int:
+    """The smallest power of two from `number` on, at most `highest`, at least 1."""
+    return min(1 << max(number - 1, 0).bit_length(), highest)

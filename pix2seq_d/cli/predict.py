@@ -3,37 +3,33 @@
   python -m launch.predict --checkpoint=work/shapes --input=photos --output=masks
   python -m launch.predict --checkpoint=work/shapes_video --input=a.mp4 --output=masks
 
-Writes panoptic.json with panoptic/*.png (COCO panoptic) and overlay/*.png. For a video
-file, or a folder of frames where the checkpoint is of a video model: panoptic.json with
-panoptic/<video>/*.png (VIPSeg), davis/<video>/*.png, and <video>.mp4 to look at; every
-object keeps its number through the video.
+Writes panoptic.json with panoptic/*.png (COCO panoptic) and overlay/*.png, and what
+else --formats names. For a video file, or a folder of frames where the checkpoint is of
+a video model: panoptic.json with panoptic/<video>/*.png (VIPSeg), davis/<video>/*.png,
+and <video>.mp4 to look at; every object keeps its number through the video.
 """
 
 import dataclasses
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 from absl import flags
-from jax.sharding import Mesh
-from PIL import Image
 
 from pix2seq_d.cli import app
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
-from pix2seq_d.data.evaluation import image_batches
-from pix2seq_d.evaluation.runner import finish
-from pix2seq_d.image_files import read_rgb
-from pix2seq_d.inference.predictor import Predictor, eval_settings
-from pix2seq_d.panoptic_files import PanopticWriter
+from pix2seq_d.image_files import is_animated, read_rgb
 from pix2seq_d.progress import Progress
-from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.result_files import FOLDERS, FORMATS, ResultWriter
+from pix2seq_d.segmenter import Segmenter, Settings
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.video_files import is_video
-from pix2seq_d.visualize.overlay import overlay
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+_VIDEO_FLAGS = ("num_steps_next", "resume", "fps", "video_format")
 
 
 def main(argv: list[str]) -> None:
@@ -53,6 +49,18 @@ def main(argv: list[str]) -> None:
     number("seed", 0, "Seed of the sampler's noise.", 0)
     number("min_area", None, "Smallest segment, px; the checkpoint's by default.", 0)
     number("batch_size", 8, "Images at once.", 1)
+    flags.DEFINE_list(
+        "formats",
+        ["panoptic", "overlay"],
+        f"Of the results of images: some of {', '.join(FORMATS)}.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "single_images",
+        False,
+        "With a video model: take a folder as unrelated images, not as frames.",
+        flag_values=values,
+    )
     number("num_steps_next", None, "Of a video: for every frame but the first.", 1)
     flags.DEFINE_boolean(
         "resume",
@@ -78,43 +86,29 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "checkpoint", "input", "output")
+    output = Path(values.output)
     path = Path(values.input)
-    paths = [] if is_video(path) else find_images(values.input)
+    paths, others = ([path], []) if path.is_file() else find_images(values.input)
     trained = checkpoint.load(values.checkpoint)
-    config = trained.config
-    diffusion = config.diffusion
-    for name in ("num_steps", "num_steps_next"):
-        if values[name].value is not None:
-            diffusion = dataclasses.replace(diffusion, **{name: values[name].value})
-    config = dataclasses.replace(config, diffusion=diffusion)
-    evaluation = config.evaluation
-    if values.min_area is not None:
-        evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
-    if not paths or (path.is_dir() and config.model.num_cond_frames):
-        config = dataclasses.replace(config, evaluation=evaluation)
-        job = VideoJob(
-            dataclasses.replace(trained, config=config),
-            path,
-            Path(values.output),
-            seed=values.seed,
-            rate=values.fps,
-            suffix=f".{values.video_format}",
-        )
-        predict_video(job, resume=values.resume)
+    clips = trained.config.model.num_cond_frames and not values.single_images
+    # A model of images takes an animation for its first picture.
+    animation = path.suffix.lower() == ".gif"
+    if (is_video(path) and not (animation and not clips)) or (path.is_dir() and clips):
+        _predict_video(values, trained, path, output)
         return
-    if values.resume:
-        raise app.UsageError("--resume is for videos; images are predicted anew")
-    mesh = meshes.make_mesh()
-    batch_size = min(values.batch_size, len(paths))
-    evaluation = dataclasses.replace(evaluation, batch_size=batch_size)
-    config = dataclasses.replace(config, evaluation=evaluation)
-    failed = predict(
-        dataclasses.replace(trained, config=config),
-        paths,
-        Path(values.output),
-        mesh=mesh,
+    for name in _VIDEO_FLAGS:
+        if values[name].present:
+            raise app.UsageError(f"--{name} is for videos; leave it out for images")
+    settings = Settings(
+        num_steps=values.num_steps,
         seed=values.seed,
+        min_area=values.min_area,
+        batch_size=min(values.batch_size, len(paths)),
     )
+    failed = predict(trained, paths, output, settings, formats=values.formats)
+    if others:
+        names = ", ".join(sorted(p.name for p in others))
+        print(f"skipped:     {len(others)} files that are no images: {names}")
     if failed:
         raise ValueError(
             f"{len(failed)} of {len(paths)} images could not be read, the others are "
@@ -122,86 +116,90 @@ def main(argv: list[str]) -> None:
         )
 
 
-def find_images(pattern: str) -> list[Path]:
-    """The images that `--input` means, sorted.
+def _predict_video(
+    values: flags.FlagValues, trained: Trained, path: Path, output: Path
+) -> None:
+    for name in ("batch_size", "formats"):
+        if values[name].present:
+            raise app.UsageError(f"--{name} is for images; leave it out for videos")
+    config = trained.config
+    diffusion, evaluation = config.diffusion, config.evaluation
+    for name in ("num_steps", "num_steps_next"):
+        if values[name].value is not None:
+            diffusion = dataclasses.replace(diffusion, **{name: values[name].value})
+    if values.min_area is not None:
+        evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
+    config = dataclasses.replace(config, diffusion=diffusion, evaluation=evaluation)
+    job = VideoJob(
+        dataclasses.replace(trained, config=config),
+        path,
+        output,
+        seed=values.seed,
+        rate=values.fps,
+        suffix=f".{values.video_format}",
+    )
+    predict_video(job, resume=values.resume)
+
+
+def find_images(pattern: str) -> tuple[list[Path], list[Path]]:
+    """The images that `--input` means, and the other files there, both sorted.
 
     Raises:
       FileNotFoundError: no such file or folder, or no image in it.
     """
     path = Path(pattern)
     if path.is_dir():
-        found = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES]
-        if not found:
-            raise FileNotFoundError(
-                f"--input={pattern}: no image in this folder ({', '.join(SUFFIXES)})"
-            )
-        return sorted(found)
-    if path.is_file():
-        return [path]
-    found = [Path(p) for p in sorted(glob.glob(pattern)) if Path(p).is_file()]
-    if not found:
-        raise FileNotFoundError(
-            f"--input={pattern}: no such image, folder or video; give one, or a glob "
-            "of images in quotes"
+        found = [p for p in path.iterdir() if p.is_file() and p.name[0] != "."]
+        nothing = f"no image in this folder ({', '.join(SUFFIXES)})"
+    else:
+        found = [Path(p) for p in glob.glob(pattern) if Path(p).is_file()]
+        nothing = (
+            "no such image, folder or video; give one, or a glob of images in quotes"
         )
-    return found
+    images = sorted(p for p in found if p.suffix.lower() in SUFFIXES)
+    if not images:
+        raise FileNotFoundError(f"--input={pattern}: {nothing}")
+    return images, sorted(set(found) - set(images))
 
 
 def predict(
     trained: Trained,
     paths: list[Path],
     output: Path,
+    settings: Settings,
     *,
-    mesh: Mesh,
-    seed: int,
+    formats: Sequence[str],
 ) -> list[str]:
     """Predicts and writes; returns one message per image that cannot be read."""
-    config, labels = trained.config, trained.labels
-    predictor = Predictor(config, mesh, seed=seed)
-    settings = eval_settings(config, mesh)
-    images: dict[int, np.ndarray] = {}
+    segmenter = Segmenter(trained, devices=jax.devices())
+    read: list[int] = []
     failed: list[str] = []
+    animated: list[str] = []
 
-    def read() -> Iterator[tuple[int, np.ndarray]]:
+    def images() -> Iterator[np.ndarray]:
         for index, path in enumerate(paths):
             try:
-                images[index] = read_rgb(path, upright=True)
+                image = read_rgb(path, upright=True)
             except (OSError, ValueError) as error:
                 failed.append(str(error))
                 continue
-            yield index, images[index]
+            if is_animated(path):
+                animated.append(path.name)
+            read.append(index)
+            yield image
 
-    (output / "overlay").mkdir(parents=True, exist_ok=True)
     progress = Progress("predict", len(paths), unit="image")
-    done = 0
-    with PanopticWriter(output, labels) as writer:
-        for batch in image_batches(
-            read(),
-            image_size=config.model.image_size,
-            batch_size=settings.batch_size,
-        ):
-            predicted = predictor.labels(
-                trained.variables, batch["image"], batch["index"]
-            )
-            for row, index in enumerate(batch["index"].tolist()):
-                if index < 0:
-                    continue
-                panoptic = finish(
-                    predicted[row],
-                    labels,
-                    settings,
-                    unpadded=batch["unpadded"][row].tolist(),
-                    original=batch["original"][row].tolist(),
-                )
-                png = writer.write(
-                    panoptic, image_id=index + 1, file_name=paths[index].name
-                )
-                picture = overlay(images.pop(index), panoptic, labels)
-                Image.fromarray(picture).save(output / "overlay" / png.name)
-                done += 1
-                if done == 1:
-                    progress.restart(done)  # what came before was compiling
-                progress.update(done)
-    print(f"masks:    {output / 'panoptic.json'} ({done} images)")
-    print(f"overlays: {output / 'overlay'}")
+    with ResultWriter(output, segmenter.label_space, formats=formats) as writer:
+        found = segmenter.predict_each(images(), **settings)
+        for done, result in enumerate(found, start=1):
+            index = read[done - 1]
+            writer.write(result, image_id=index + 1, file_name=paths[index].name)
+            if done == 1:
+                progress.restart(done)  # what came before was compiling
+            progress.update(done)
+    for name in formats:
+        made = output / (name if name in FOLDERS else f"{name}.json")
+        print(f"{name + ':':<13}{made}")
+    if animated:
+        print(f"animations:  the first picture was taken of {', '.join(animated)}")
     return failed

@@ -51,7 +51,12 @@ def fit_image(
       ValueError: the image is not [H, W, 3] uint8.
     Source: spec 5.3, evaluation; equals tf.image.resize(antialias=True).
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    if (
+        image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or 0 in image.shape
+    ):
         raise ValueError(
             f"an image must be uint8 [H, W, 3], got {image.dtype} {image.shape}"
         )

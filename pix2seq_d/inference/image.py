@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, ModelConfig
 from pix2seq_d.diffusion import sampler
+from pix2seq_d.inference import certainty
 from pix2seq_d.models import Pix2SeqD
 
 SELF_COND: dict[str, Literal[False, "x", "eps"]] = {
@@ -40,6 +41,7 @@ def predict(
     model: Pix2SeqD,
     diffusion: DiffusionConfig,
     return_states: bool = False,
+    return_certainty: bool = False,
 ) -> jax.Array | tuple[jax.Array, jax.Array]:
     """Samples one mask per image.
 
@@ -51,9 +53,11 @@ def predict(
       model: the model.
       diffusion: sampler settings.
       return_states: also return the decoded estimate of every step.
+      return_certainty: also return how sure each pixel is; not with the other.
     Returns:
       [B, h, w, 2] int32 (semantic, instance) at mask size; with
-      `return_states` also [num_steps, B, h, w, 2].
+      `return_states` also [num_steps, B, h, w, 2], with `return_certainty`
+      float32 [B, h, w], see `certainty.of_bits`.
     Source: spec 3, 6.1.
     """
     config = model.config
@@ -85,4 +89,7 @@ def predict(
     if isinstance(sampled, tuple):  # with return_states
         x0, states = sampled
         return decode_labels(x0, config), decode_labels(states, config)
-    return decode_labels(sampled, config)
+    labels = decode_labels(sampled, config)
+    if return_certainty:
+        return labels, certainty.of_bits(sampled, bit_scale=config.bit_scale)
+    return labels

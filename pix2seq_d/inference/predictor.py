@@ -32,7 +32,10 @@ class Predictor:
             model=Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype)),
             diffusion=config.diffusion,
         )
-        self._predict = jax.jit(predict, out_shardings=meshes.over_batch(mesh))
+        place = meshes.over_batch(mesh)
+        self._predict = jax.jit(predict, out_shardings=place)
+        certain = functools.partial(predict, return_certainty=True)
+        self._certain = jax.jit(certain, out_shardings=place)
         self._denoising = jax.jit(functools.partial(predict, return_states=True))
 
     def labels(
@@ -58,6 +61,15 @@ class Predictor:
         seed = self._seed if seed is None else seed
         batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
         return meshes.local_rows(self._predict(variables, **batch, root=_root(seed)))
+
+    def labels_and_certainty(
+        self, variables: Any, images: np.ndarray, index: np.ndarray, *, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `labels`, and how sure each pixel is: float32 [B, h, w] in [0, 1]."""
+        batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
+        found = self._certain(variables, **batch, root=_root(seed))
+        labels, certainty = map(meshes.local_rows, found)
+        return labels, certainty
 
     def denoising(
         self, variables: Any, images: np.ndarray, index: np.ndarray

@@ -2,15 +2,17 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from pix2seq_d.inference import certainty
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
-from pix2seq_d.panoptic_files import PanopticWriter, describe_segments
+from pix2seq_d.panoptic_files import describe_segments
 from pix2seq_d.visualize.overlay import overlay
+from pix2seq_d.visualize.track_video import draw_tracks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,9 @@ class FoundSegment:
       instance: number of the thing, in a video of its track; 0 for stuff.
       area: pixels.
       bbox: (left, top, width, height) in pixels.
+      centroid: (x, y), the mean of its pixels' middles, in pixels.
+      confidence: mean certainty of its pixels in [0, 1] (`inference.certainty`), which
+        ranks segments but is no calibrated probability; None where it is not known.
     """
 
     id: int
@@ -34,6 +39,8 @@ class FoundSegment:
     instance: int
     area: int
     bbox: tuple[int, int, int, int]
+    centroid: tuple[float, float]
+    confidence: float | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,15 +51,17 @@ class Result:
       image: [H, W, 3] uint8 RGB, as it was given.
       panoptic: the map; every thing's `instance` is its number.
       label_space: the classes.
-      frame: number of the frame in its video, from 0; 0 for an image.
+      frame: number of the frame in its video, from 0; None for an image.
       steps: sampler steps that were taken.
+      certainty: [H, W] float32 in [0, 1], how sure each pixel is; None in a video.
     """
 
     image: np.ndarray
     panoptic: PanopticMap
     label_space: LabelSpace
-    frame: int = 0
+    frame: int | None = None
     steps: int = 0
+    certainty: np.ndarray | None = None
 
     @functools.cached_property
     def semantic(self) -> np.ndarray:
@@ -69,7 +78,13 @@ class Result:
         """All segments, the largest first."""
         names = {c.id: c.name for c in self.label_space.categories}
         numbers = {s.id: s.instance or 0 for s in self.panoptic.segments}
-        found = [
+        infos = describe_segments(self.panoptic, self.label_space)
+        ids = np.array([info["id"] for info in infos], np.int64)
+        confidence: list[float | None] = [None] * len(infos)
+        if self.certainty is not None and infos:
+            found = certainty.of_segments(self.panoptic.ids, self.certainty, ids)
+            confidence = found.tolist()
+        segments = [
             FoundSegment(
                 id=info["id"],
                 category_id=info["category_id"],
@@ -78,34 +93,53 @@ class Result:
                 instance=numbers[info["id"]] if info["isthing"] else 0,
                 area=info["area"],
                 bbox=tuple(info["bbox"]),
+                centroid=self._centroid(info["id"], info["bbox"]),
+                confidence=sure,
             )
-            for info in describe_segments(self.panoptic, self.label_space)
+            for info, sure in zip(infos, confidence, strict=True)
         ]
-        return tuple(sorted(found, key=lambda s: (-s.area, s.id)))
+        return tuple(sorted(segments, key=lambda s: (-s.area, s.id)))
 
     def overlay(self) -> np.ndarray:
-        """The image with outlines, names and legend: uint8 [H', W', 3]."""
+        """The image with outlines, names and legend: uint8 [H', W', 3].
+
+        Of a video: with tags that bear the tracks' numbers, in the tracks' colours.
+        """
+        if self.frame is not None:
+            return draw_tracks(self.image, self.panoptic, self.label_space)
         return overlay(self.image, self.panoptic, self.label_space)
 
-    def save(self, folder: str | Path, *, name: str | None = None) -> Path:
-        """Writes <name>/panoptic.json, <name>/panoptic/*.png and <name>/overlay.png.
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        formats: Sequence[str] = ("panoptic", "overlay"),
+    ) -> Path:
+        """Writes the files of `result_files.ResultWriter` into <folder>/<name>.
 
-        A folder for each result: many of them do not disturb one another. For whole
-        videos `launch.predict` makes one JSON.
+        A folder for each result: many of them do not disturb one another. For folders
+        of images and whole videos `launch.predict` makes one JSON.
 
         Args:
           folder: made if absent.
-          name: of its folder there and of the PNG; None: the frame's number, `00012`.
+          name: of its folder there and of its files; None: the frame's number,
+            `00012`, or `image`.
+          formats: of `result_files.FORMATS`.
         Returns:
-          The JSON's path.
+          Its folder.
+        Raises:
+          ValueError: an unknown format, or ids that a format cannot hold.
         """
-        name = f"{self.frame:05d}" if name is None else name
+        # That module knows what a result is.
+        from pix2seq_d.result_files import ResultWriter
+
+        if name is None:
+            name = "image" if self.frame is None else f"{self.frame:05d}"
         own = Path(folder) / name
-        own.mkdir(parents=True, exist_ok=True)
-        with PanopticWriter(own, self.label_space) as writer:
-            writer.write(self.panoptic, image_id=1, file_name=f"{name}.png")
-        Image.fromarray(self.overlay()).save(own / "overlay.png")
-        return own / "panoptic.json"
+        with ResultWriter(own, self.label_space, formats=formats) as writer:
+            writer.write(self, image_id=1, file_name=f"{name}.png")
+        return own
 
     def __repr__(self) -> str:
         height, width = self.panoptic.ids.shape
@@ -120,3 +154,12 @@ class Result:
         order = np.argsort(ids)
         found = np.array([0, *values.values()], np.int32)[order]
         return found[np.searchsorted(ids[order], self.panoptic.ids)]
+
+    def _centroid(self, segment_id: int, bbox: Sequence[int]) -> tuple[float, float]:
+        left, top, width, height = bbox
+        box = self.panoptic.ids[top : top + height, left : left + width]
+        mask = box == segment_id
+        columns, rows = mask.sum(axis=0), mask.sum(axis=1)
+        x = columns @ np.arange(width) / columns.sum() + left + 0.5
+        y = rows @ np.arange(height) / rows.sum() + top + 0.5
+        return float(x), float(y)

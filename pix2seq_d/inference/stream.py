@@ -86,12 +86,18 @@ class Stream:
       retire_after: an id that is absent in more frames than this is another object
         when it comes back; None: one less than the model remembers, which then cannot
         know it any more.
+      device: that computes; None: the first local one.
     Raises:
       ValueError: the model knows no past masks, or `retire_after` is negative.
     """
 
     def __init__(
-        self, trained: Trained, *, seed: int = 0, retire_after: int | None = None
+        self,
+        trained: Trained,
+        *,
+        seed: int = 0,
+        retire_after: int | None = None,
+        device: jax.Device | None = None,  # pyright: ignore[reportInvalidTypeForm]
     ) -> None:
         config = trained.config
         frames = config.model.num_cond_frames
@@ -104,7 +110,7 @@ class Stream:
             raise ValueError(f"retire_after must be >= 0, not {retire_after}")
         self._trained, self._seed = trained, seed
         # One frame at a time is for one device.
-        self._device = jax.local_devices()[0]
+        self._device = jax.local_devices()[0] if device is None else device
         self._variables = jax.device_put(trained.variables, self._device)
         self._retire_after = frames - 1 if retire_after is None else retire_after
         self._step = _compiled(config.model, config.train.dtype, config.diffusion)

@@ -29,22 +29,49 @@ def draw_frame(
     *,
     time_s: float | None = None,
 ) -> np.ndarray:
-    """Draws one picture of the video.
+    """Draws one picture of the video: `draw_tracks` above the timeline.
+
+    Below the frame, a bar for each track of the timeline, with gaps where it was
+    absent, up to the cursor.
+
+    Args:
+      image: as of `draw_tracks`.
+      panoptic: likewise.
+      label_space: the categories.
+      timeline: up to this frame, at least one.
+      time_s: of the frame, to be shown.
+    Returns:
+      [H', W', 3] uint8; its size depends on that of the image and the number of rows.
+    Raises:
+      ValueError: as of `draw_tracks`.
+    Source: ours.
+    """
+    pixels = draw_tracks(image, panoptic, label_space)
+    text = f"frame {timeline.frame - 1}"
+    if time_s is not None:
+        text += f"   {time_s:.2f} s"
+    width = pixels.shape[1]
+    font_size = _font_size(pixels.shape[0], width)
+    strip = draw_timeline(timeline, label_space, text, width, font_size)
+    return np.concatenate([pixels, strip])
+
+
+def draw_tracks(
+    image: np.ndarray, panoptic: PanopticMap, label_space: LabelSpace
+) -> np.ndarray:
+    """A frame with its tracks, each in its own colour.
 
     Frames whose long side is below 512 pixels are enlarged by the smallest integer
     that reaches it, those above 1280 shrunk to it. Stuff carries its name inside,
-    each thing a tag with class and number at its upper edge. Below, a bar for
-    each track of the timeline, with gaps where it was absent, up to the cursor.
+    each thing a tag with class and number at its upper edge.
 
     Args:
       image: [H, W, 3] uint8 RGB.
       panoptic: ids [h, w] int with the aspect ratio of the image; numbers in
         `Segment.instance`, None and 0 for a thing without.
       label_space: the categories.
-      timeline: up to this frame, at least one.
-      time_s: of the frame, to be shown.
     Returns:
-      [H', W', 3] uint8; its size depends on that of the image and the number of rows.
+      [H', W', 3] uint8.
     Raises:
       ValueError: image or map of another type or shape, an id without a segment, or
         an unknown category.
@@ -52,7 +79,7 @@ def draw_frame(
     """
     check_image(image, panoptic)
     height, width = _size(image.shape[0], image.shape[1])
-    font_size = min(max(14, round(max(height, width) / 44)), 40)
+    font_size = _font_size(height, width)
     # Things get tags in place of the names that a panel writes into them.
     nameless = LabelSpace(
         tuple(
@@ -71,11 +98,11 @@ def draw_frame(
     )
     canvas = Image.fromarray(pixels)
     _draw_tags(canvas, panoptic, label_space, colors, font_size)
-    text = f"frame {timeline.frame - 1}"
-    if time_s is not None:
-        text += f"   {time_s:.2f} s"
-    strip = draw_timeline(timeline, label_space, text, width, font_size)
-    return np.concatenate([np.asarray(canvas), strip])
+    return np.asarray(canvas)
+
+
+def _font_size(height: int, width: int) -> int:
+    return min(max(14, round(max(height, width) / 44)), 40)
 
 
 def _size(height: int, width: int) -> tuple[int, int]:

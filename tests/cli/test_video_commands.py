@@ -415,11 +415,13 @@ def test_a_result_says_what_is_in_a_frame(workdir, frames, tmp_path):
         assert (segment.instance > 0) == segment.is_thing
     assert f"{width} x {height} px" in repr(found)
     first, second = found.save(tmp_path, name="first"), found.save(tmp_path)
-    assert second.parent.name == "00000" and (first.parent / "overlay.png").exists()
-    for path, name in ((first, "first"), (second, "00000")):
-        assert len(json.loads(path.read_text())["annotations"]) == 1
+    for folder, name in ((first, "first"), (second, "00000")):
+        assert folder == tmp_path / name
+        assert (folder / "overlay" / f"{name}.png").exists()
+        listed = json.loads((folder / "panoptic.json").read_text())
+        assert len(listed["annotations"]) == 1
         np.testing.assert_array_equal(
-            read_png_ids(path.parent / "panoptic" / f"{name}.png"), found.panoptic.ids
+            read_png_ids(folder / "panoptic" / f"{name}.png"), found.panoptic.ids
         )
 
 
