@@ -88,7 +88,8 @@ class ResultWriter:
             )
         if "overlay" in self._formats:
             picture = Image.fromarray(result.overlay())
-            picture.save(self.output / "overlay" / f"{stem}.png")
+            # A fifth of the time of the usual level, for a tenth more bytes.
+            picture.save(self.output / "overlay" / f"{stem}.png", compress_level=1)
         if "two_channel" in self._formats:
             picture = Image.fromarray(two_channel(result))
             picture.save(self.output / "two_channel" / f"{stem}.png")

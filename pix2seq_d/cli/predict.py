@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from pix2seq_d.cli import app
+from pix2seq_d.cli import app, compilation_cache
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
 from pix2seq_d.image_files import is_animated, read_rgb
 from pix2seq_d.progress import Progress
@@ -89,6 +89,7 @@ def main(argv: list[str]) -> None:
     output = Path(values.output)
     path = Path(values.input)
     paths, others = ([path], []) if path.is_file() else find_images(values.input)
+    compilation_cache.use()
     trained = checkpoint.load(values.checkpoint)
     clips = trained.config.model.num_cond_frames and not values.single_images
     # A model of images takes an animation for its first picture.
