@@ -29,7 +29,7 @@ def write_flat(directory: Path, *, videos: Collection[str]) -> None:
     (directory / PNGS).mkdir(exist_ok=True)
     annotations = {}
     for log in find_logs(directory):
-        video = read_header(log).get("video")
+        video = read_header(log).get("video", "")
         if video not in videos:
             continue
         for frame in read_frames(log):
