@@ -25,6 +25,9 @@ PROGRAM = "program"
 METADATA = "metadata"
 _WEIGHT = "weight/{:04d}"
 
+# What NumPy raises on files that are something else.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError)
+
 
 class ExportedModel:
     """A model from an exported file.
@@ -117,11 +120,11 @@ def load(path: Path | str) -> ExportedModel:
         raise ValueError(f"{path}: is a folder; give a file of launch.export")
     again = "export the model again"
     try:
-        with np.load(path) as archive:
+        with path.open("rb") as opened, np.load(opened) as archive:
             arrays = {name: archive[name] for name in archive.files}
         metadata = json.loads(arrays[METADATA].tobytes())
         known = metadata["format"] == FORMAT
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (*_DAMAGE, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path}: is no file of launch.export, or damaged ({error}); {again}"
         ) from error
@@ -143,11 +146,6 @@ def load(path: Path | str) -> ExportedModel:
             f"{path}: this JAX, {jax.__version__}, cannot read the program of JAX "
             f"{metadata.get('jax')} ({error}); {again}"
         ) from error
-
-
-def is_exported(path: Path) -> bool:
-    """Whether a path is a file, as exported models are, and no folder."""
-    return path.is_file()
 
 
 def _digest(program: bytes, weights: Sequence[np.ndarray]) -> str:
