@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 
+import jax
 import numpy as np
 import pytest
 import saved_training
@@ -14,7 +15,9 @@ from PIL import Image
 from pix2seq_d import Segmenter, export
 from pix2seq_d.cli import app
 from pix2seq_d.cli import export as export_command
+from pix2seq_d.cli import predict as predict_command
 from pix2seq_d.data.shapes import Shapes
+from pix2seq_d.panoptic_files import read_png_ids
 
 SIZES = [(40, 56), (64, 64), (31, 90)]
 
@@ -231,3 +234,47 @@ def test_a_video_model_is_refused(micro, tmp_path, capsys):
     argv = [f"--checkpoint={tmp_path / 'work'}", f"--output={tmp_path / 'a.npz'}"]
     assert app.run(export_command.main, "export", argv) == 1
     assert "is a model of video" in capsys.readouterr().err
+
+
+def test_the_segmenter_and_the_command_take_the_file(workdir, file, photos, tmp_path):
+    from_file = Segmenter.from_checkpoint(file)
+    live = Segmenter.from_checkpoint(workdir)
+    assert "2 steps, float32" in repr(from_file) and str(file) in repr(from_file)
+    settings = dict(seed=5, batch_size=3)
+    found = from_file.predict(photos[:4], **settings)
+    expected = live.predict(photos[:4], num_steps=2, min_area=3, **settings)
+    assert len(found) == 4
+    for one, other in zip(found, expected, strict=True):
+        same = partition(one.semantic, one.panoptic.ids)
+        assert np.mean(same == partition(other.semantic, other.panoptic.ids)) > 0.99
+        assert one.steps == 2 and one.segments[0].confidence is not None
+    assert len({s.id for s in found[0].segments}) == len(found[0].segments)
+
+    photo = tmp_path / "a.png"
+    Image.fromarray(photos[0]).save(photo)
+    argv = [f"--checkpoint={file}", f"--input={photo}", "--seed=5"]
+    argv.append(f"--output={tmp_path / 'out'}")
+    assert app.run(predict_command.main, "predict", argv) == 0
+    np.testing.assert_array_equal(
+        read_png_ids(tmp_path / "out" / "panoptic" / "a.png"),
+        from_file.predict(photo, seed=5).panoptic.ids,
+    )
+
+
+def test_what_is_built_into_the_file_cannot_be_asked_for(
+    file, photos, tmp_path, capsys
+):
+    segmenter = Segmenter.from_checkpoint(file)
+    with pytest.raises(ValueError, match=r"num_steps=4: is built into .*model\.npz"):
+        segmenter.predict(photos[0], num_steps=4)
+    with pytest.raises(ValueError, match="take the checkpoint of a video model"):
+        segmenter.stream()
+    for asked in (dict(step=1), dict(dtype="bfloat16"), dict(devices=jax.devices())):
+        with pytest.raises(ValueError, match="has its own step and dtype"):
+            Segmenter.from_checkpoint(file, **asked)
+    Image.fromarray(photos[0]).save(tmp_path / "a.png")
+    argv = [f"--checkpoint={file}", f"--input={tmp_path / 'a.png'}", "--min_area=9"]
+    argv.append(f"--output={tmp_path / 'out'}")
+    assert app.run(predict_command.main, "predict", argv) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "min_area=9: is built into" in error
