@@ -78,6 +78,18 @@ class ExportedModel:
         return semantic, instance, certainty
 
 
+def make_folder(path: Path) -> None:
+    """Makes the folder of a file, before the work is done for nothing.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def save(
     path: Path,
     program: bytes,
@@ -98,7 +110,6 @@ def save(
     arrays |= {_WEIGHT.format(k): weight for k, weight in enumerate(weights)}
     part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
         part.replace(path)
