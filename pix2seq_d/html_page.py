@@ -11,7 +11,12 @@ from PIL import Image
 
 
 def document(
-    *, title: str, body: Sequence[str], style: str = "", head: str = "", script: str = ""
+    *,
+    title: str,
+    body: Sequence[str],
+    style: str = "",
+    head: str = "",
+    script: str = "",
 ) -> str:
     """The whole page.
 

@@ -162,8 +162,8 @@ def _pictures(pictures: Sequence[Picture]) -> list[str]:
     lines = ["<h2>Examples</h2>", '<div class="pictures">']
     for picture in pictures:
         title = escape(f"{picture.split}, image {picture.title}")
+        url = jpeg_url(picture.pixels, quality=82)
         lines.append(
-            f'<figure><img src="{jpeg_url(picture.pixels, quality=82)}" alt="{title}, and its '
-            f'labels"><figcaption>{title}</figcaption></figure>'
+            f'<figure><img src="{url}" alt="{title}, and its labels"><figcaption>{title}</figcaption></figure>'
         )
     return [*lines, "</div>"]

@@ -100,7 +100,9 @@ def _shared_pixels(truth: PanopticMap, prediction: PanopticMap) -> np.ndarray:
     return table.astype(np.int64).reshape(shape)
 
 
-def segment_rows(ids: np.ndarray, segments: Sequence[Segment], *, of: str) -> np.ndarray:
+def segment_rows(
+    ids: np.ndarray, segments: Sequence[Segment], *, of: str
+) -> np.ndarray:
     """Row of each id: 0 for void, k + 1 for `segments[k]`.
 
     Args:

@@ -101,7 +101,8 @@ def _verdicts(errors: Errors) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]
         (errors.truth_kind, matching.missed, matching.truth),
         (errors.found_kind, matching.spurious, matching.found),
     ):
-        side = [Verdict(KINDS[k] if w else IGNORED) for k, w in zip(kind, wrong)]
+        pairs = zip(kind.tolist(), wrong.tolist(), strict=True)
+        side = [Verdict(KINDS[k] if w else IGNORED) for k, w in pairs]
         for row, value in zip(matched.tolist(), iou, strict=True):
             side[row] = Verdict(CORRECT, value)
         sides.append(tuple(side))
