@@ -164,6 +164,7 @@ def _pictures(pictures: Sequence[Picture]) -> list[str]:
         title = escape(f"{picture.split}, image {picture.title}")
         url = jpeg_url(picture.pixels, quality=82)
         lines.append(
-            f'<figure><img src="{url}" alt="{title}, and its labels"><figcaption>{title}</figcaption></figure>'
+            f'<figure><img src="{url}" alt="{title}, and its labels">'
+            f"<figcaption>{title}</figcaption></figure>"
         )
     return [*lines, "</div>"]

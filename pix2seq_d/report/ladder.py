@@ -13,8 +13,8 @@ from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_index import parse_json
 
 FILE = "ladder.json"
-_WIDTH, _HEIGHT = 640, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 84, 14, 42  # margins of the plot
+_WIDTH, _HEIGHT = 520, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 112, 14, 46  # margins of the plot
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,14 +91,17 @@ def _page(run: Run, body: Sequence[str]) -> str:
 def _pictures(title: str, views: Sequence[View]) -> list[str]:
     parts = [f'<section class="pictures"><h2>{title}</h2>', viewer.toolbar()]
     parts.append(
-        '<p class="soft">Ranked by their own score. Point at a picture, tap it, or '
+        '<p class="soft needs-script">Ranked by their own score. Point at a picture, tap it, or '
         "focus it and use the arrow keys, to see what lies there; keys 1 to 4 switch "
         "the layer.</p>"
     )
     parts.append("<noscript><p>Layers need JavaScript.</p></noscript>")
     parts.append(viewer.legend())
+    parts.append(f'<div class="kinds-of-{title.lower()}">')
     for kind, group in groupby(views, key=lambda view: view.kind):
-        parts += [f"<h3>{kind.capitalize()}</h3>", '<div class="views">']
-        parts += [viewer.figure(view) for view in group]
-        parts.append("</div>")
-    return [*parts, "</section>"]
+        figures = "".join(viewer.figure(view) for view in group)
+        parts.append(
+            f'<div class="kind"><h3>{kind.capitalize()}</h3>'
+            f'<div class="views">{figures}</div></div>'
+        )
+    return [*parts, "</div></section>"]

@@ -64,17 +64,13 @@ def bar(value: float | None, *, oracle: float | None, css_class: str) -> str:
 
 
 def classes(report: Report, label_space: LabelSpace) -> list[str]:
-    """The classes by falling PQ; those in neither truth nor prediction come last."""
+    """The classes by falling PQ, and the names of those in neither map."""
     pq, oracle = report.pq["per_class"], report.oracle["per_class"]
-
-    def order(category: Category) -> tuple[bool, float, str]:
-        values = pq[category.id]
-        return not values["n"], -values["pq"], category.name
-
-    rows = (
-        _class_row(category, pq[category.id], oracle[category.id])
-        for category in sorted(label_space.categories, key=order)
-    )
+    counted = [c for c in label_space.categories if pq[c.id]["n"]]
+    counted.sort(key=lambda c: (-pq[c.id]["pq"], c.name))
+    rows = (_class_row(c, pq[c.id], oracle[c.id]) for c in counted)
+    absent = [c.name for c in label_space.categories if not pq[c.id]["n"]]
+    note = f"In neither truth nor prediction: {', '.join(absent)}."
     head = "".join(
         f"<th scope=col{extra}>{name}</th>"
         for name, extra in (
@@ -93,25 +89,24 @@ def classes(report: Report, label_space: LabelSpace) -> list[str]:
         f'<table class="bars"><thead><tr>{head}</tr></thead><tbody>',
         *rows,
         "</tbody></table></div>",
+        *([f'<p class="soft">{escape(note)}</p>'] if absent else []),
     ]
 
 
 def _class_row(
     category: Category, values: Mapping[str, Any], oracle: Mapping[str, Any]
 ) -> str:
-    known = values["n"]
-    pq, sq, rq = (values[k] if known else None for k in ("pq", "sq", "rq"))
+    pq, sq, rq = (values[k] for k in ("pq", "sq", "rq"))
     best = oracle["pq"] if oracle["n"] else None
-    counts = [str(values[k]) for k in ("tp", "fp", "fn")]
+    tp, fp, fn = (str(values[k]) for k in ("tp", "fp", "fn"))
     kind = "thing" if category.is_thing else "stuff"
     hint = (
         f"{category.name} ({kind}): PQ {percent(pq)}, SQ {percent(sq)}, "
-        f"RQ {percent(rq)}, oracle PQ {percent(best)}; "
-        "TP {}, FP {}, FN {}".format(*counts)
+        f"RQ {percent(rq)}, oracle PQ {percent(best)}; TP {tp}, FP {fp}, FN {fn}"
     )
     cells = "".join(
         f"<td class=more>{cell}</td>"
-        for cell in (*map(percent, (sq, rq, best)), *counts)
+        for cell in (*map(percent, (sq, rq, best)), tp, fp, fn)
     )
     red, green, blue = category.color
     color = "a" if category.is_thing else "b striped"
