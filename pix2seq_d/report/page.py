@@ -91,9 +91,9 @@ def _page(run: Run, body: Sequence[str]) -> str:
 def _pictures(title: str, views: Sequence[View]) -> list[str]:
     parts = [f'<section class="pictures"><h2>{title}</h2>', viewer.toolbar()]
     parts.append(
-        '<p class="soft needs-script">Ranked by their own score. Point at a picture, tap it, or '
-        "focus it and use the arrow keys, to see what lies there; keys 1 to 4 switch "
-        "the layer.</p>"
+        '<p class="soft needs-script">Ranked by their own score. Point at a picture, '
+        "tap it, or focus it and use the arrow keys, to see what lies there; keys 1 to "
+        "4 switch the layer.</p>"
     )
     parts.append("<noscript><p>Layers need JavaScript.</p></noscript>")
     parts.append(viewer.legend())
