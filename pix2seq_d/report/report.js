@@ -4,7 +4,7 @@
   const outcomes = JSON.parse(document.getElementById("outcomes").textContent);
   const outcomeNamed = new Map(outcomes.map((o) => [o.name, o]));
   const tip = document.getElementById("tip");
-  const state = { layer: "prediction" };
+  const state = { layer: "prediction", tipScroll: 0 };
   const viewers = [];
 
   const LEAST_SIDE = 640; // pixels of a canvas, so that patterns stay fine
@@ -295,6 +295,7 @@
       }),
     );
     tip.hidden = !lines.length;
+    state.tipScroll = window.scrollY;
     const box = tip.getBoundingClientRect();
     const left = Math.min(x + 14, document.documentElement.clientWidth - box.width - 6);
     const below = y + 18 + box.height < window.innerHeight;
@@ -337,7 +338,9 @@
     radio.checked = true;
     chooseLayer(radio.value);
   });
-  window.addEventListener("scroll", hideTip, { passive: true });
+  // Not for a scroll that was over before the tip was shown; its event comes late.
+  const onScroll = () => window.scrollY !== state.tipScroll && hideTip();
+  window.addEventListener("scroll", onScroll, { passive: true });
   const opacity = document.getElementById("opacity");
   const setOpacity = () => {
     viewers.forEach((v) => (v.canvas.style.opacity = opacity.value / 100));
