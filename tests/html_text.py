@@ -1,5 +1,7 @@
 """A page of HTML, read without a browser."""
 
+import json
+import re
 from html.parser import HTMLParser
 
 VOID_TAGS = {"meta", "img", "br", "input", "link"}
@@ -29,3 +31,13 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+    @property
+    def words(self):
+        return " ".join(self.text.split())
+
+
+def frames_of(text):
+    """The frames of each picture in an evaluation's page, as its script reads them."""
+    found = re.findall(r'<script type="application/json">(.*?)</script>', text)
+    return [json.loads(data) for data in found]

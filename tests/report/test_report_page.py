@@ -1,10 +1,9 @@
 """The pages without a browser: whole, escaped, small, and loading nothing."""
 
-import json
 import re
 
 import pytest
-from html_text import Page
+from html_text import Page, frames_of
 from made_pages import (
     DOOR,
     FOX,
@@ -54,14 +53,13 @@ def test_names_are_escaped_everywhere(images):
         assert tag not in images
     assert "Evaluation of <b>mine, step 1,234" in parsed.text
     assert any(title.startswith(NAMES[TREE]) for title in parsed.titles)
-    data = re.findall(r'<script type="application/json">(.*?)</script>', images)
-    assert len(data) == 1
-    names = [segment[0] for segment in json.loads(data[0])[0]["truthSegments"]]
+    ((frame,),) = frames_of(images)
+    names = [segment[0] for segment in frame["truthSegments"]]
     assert names[1] == f"{NAMES[DOOR]} 1"
 
 
 def test_scores_classes_and_errors(images):
-    report, words = image_report(), " ".join(Page(images).text.split())
+    report, words = image_report(), Page(images).words
     for group in ("All", "Things", "Stuff"):
         pq = report.pq[group]["pq"]
         assert f"PQ, {group.lower()}{100 * pq:.1f}oracle100.0" in words
@@ -80,7 +78,7 @@ def test_scores_classes_and_errors(images):
 
 def test_where_it_comes_from(images):
     parsed = Page(images)
-    words = " ".join(parsed.text.split())
+    words = parsed.words
     for part in (
         run().command,
         "2026-11-26 09:30 UTC",
@@ -109,12 +107,11 @@ def test_nine_photos_are_small_enough_to_mail():
 
 def test_videos(videos):
     parsed = Page(videos)
-    words = " ".join(parsed.text.split())
+    words = parsed.words
     for part in ("STQ", "VPQ", "AQ, association", "id switches in 100 frames"):
         assert part in words
     assert "**" not in parsed.text and "<strong>STQ</strong>, predicted" in videos
-    clips = re.findall(r'<script type="application/json">(.*?)</script>', videos)
-    frames = [json.loads(clip) for clip in clips]
+    frames = frames_of(videos)
     assert [[f["number"] for f in clip] for clip in frames] == [[0, 4, 8, 12, 16]] * 2
     # The first photo is in the page already.
     assert ["photo" in f for f in frames[0]] == [False, True, True, True, True]
