@@ -50,6 +50,7 @@ setuptools.setup(
         "pycocotools>=2.0.8",
         "scipy>=1.12",
         "safetensors>=0.4",
+        "flatbuffers>=24",  # of jax.export, which does not declare it
         "matplotlib>=3.8",
         "av>=18",
         # Needed by tensorflow-datasets and clu, declared by neither.
