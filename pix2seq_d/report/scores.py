@@ -70,7 +70,9 @@ def classes(report: Report, label_space: LabelSpace) -> list[str]:
     counted.sort(key=lambda c: (-pq[c.id]["pq"], c.name))
     rows = (_class_row(c, pq[c.id], oracle[c.id]) for c in counted)
     absent = [c.name for c in label_space.categories if not pq[c.id]["n"]]
-    note = f"In neither truth nor prediction: {', '.join(absent)}."
+    title = (
+        f"{len(absent):,} of {len(label_space.categories):,} classes are in neither map"
+    )
     head = "".join(
         f"<th scope=col{extra}>{name}</th>"
         for name, extra in (
@@ -89,7 +91,14 @@ def classes(report: Report, label_space: LabelSpace) -> list[str]:
         f'<table class="bars"><thead><tr>{head}</tr></thead><tbody>',
         *rows,
         "</tbody></table></div>",
-        *([f'<p class="soft">{escape(note)}</p>'] if absent else []),
+        *(
+            [
+                f"<details><summary>{title}</summary>"
+                f'<p class="names">{escape(", ".join(absent))}</p></details>'
+            ]
+            if absent
+            else []
+        ),
     ]
 
 

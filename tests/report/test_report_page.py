@@ -68,7 +68,7 @@ def test_scores_classes_and_errors(images):
         for i, k in ((SKY, "stuff"), (DOOR, "thing"), (TREE, "thing"))
     ]
     assert order == sorted(order)
-    assert f"In neither truth nor prediction: {NAMES[FOX]}." in words
+    assert f"1 of 4 classes are in neither map{NAMES[FOX]}" in words
     for kind in KINDS:
         assert kind.replace("_", " ") in words
     lost = report.diagnosis["wrong_class"]["All"]["lost"]
