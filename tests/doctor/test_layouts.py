@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from city_vps_folder import CityVps
 from PIL import Image
 
 from pix2seq_d import instance_ids
@@ -137,6 +138,15 @@ def vipseg_in_the_root(root):
     vipseg(root, "")
 
 
+def city_vps(root):
+    for split in ("train", "val"):
+        CityVps(root, split)
+        (root / f"panoptic_im_{split}_city_vps.json").write_text("{}")
+    rng = np.random.default_rng(0)  # else they are those of val
+    for path in (root / "train/img").iterdir():
+        save(path, rng.integers(0, 256, (16, 32, 3), np.uint8))
+
+
 TREES = [
     (cityscapes, "cityscapes", ["train", "val"]),
     (packed_cityscapes, "cityscapes", ["train", "val"]),
@@ -147,6 +157,7 @@ TREES = [
     (davis_without_lists, "davis", ["all"]),
     (vipseg, "vipseg", ["train", "val"]),
     (vipseg_in_the_root, "vipseg", ["train", "val"]),
+    (city_vps, "cityscapes_vps", ["train", "val"]),
 ]
 
 
