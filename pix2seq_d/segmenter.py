@@ -73,16 +73,27 @@ class Segmenter:
         devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
         dtype: str | None = None,
     ) -> "Segmenter":
-        """Loads a workdir of launch.train, or one checkpoint in it.
+        """Loads a workdir of launch.train, one checkpoint in it, or an exported file.
 
         Args:
-          path: the folder.
+          path: the folder, or a file of launch.export.
           step: which checkpoint; None: the latest.
-          devices: as of the class.
-          dtype: likewise.
+          devices: as of the class; an exported file takes one.
+          dtype: as of the class; an exported file has its own.
         Raises:
           CheckpointError: it cannot be read.
+          ValueError: an exported file is damaged, or cannot do what is asked for.
         """
+        if Path(path).is_file():
+            # That module knows this class.
+            from pix2seq_d.exported_segmenter import ExportedSegmenter
+
+            if step is not None or dtype is not None or len(devices or ()) > 1:
+                raise ValueError(
+                    f"{path}: an exported file has its own step and dtype, and runs on "
+                    "one device; leave them out, or give the checkpoint"
+                )
+            return ExportedSegmenter(path, device=devices[0] if devices else None)
         trained = checkpoint.load(path, step=step)
         return cls(trained, devices=devices, dtype=dtype)
 
@@ -90,6 +101,11 @@ class Segmenter:
     def label_space(self) -> LabelSpace:
         """The classes that it knows."""
         return self.trained.labels
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) that images are fitted into."""
+        return self.trained.config.model.image_size
 
     @overload
     def predict(self, image: Picture, **settings: Unpack[Settings]) -> Result: ...
@@ -166,8 +182,7 @@ class Segmenter:
             for lists of n the power of two from n on, at most 8.
         """
         settings.setdefault("batch_size", 1)
-        height, width = self.trained.config.model.image_size
-        blank = np.zeros((height, width, 3), np.uint8)
+        blank = np.zeros((*self.image_size, 3), np.uint8)
         next(self.predict_each([blank], **settings))
 
     def stream(
@@ -206,7 +221,7 @@ class Segmenter:
 
     def __repr__(self) -> str:
         trained = self.trained
-        height, width = trained.config.model.image_size
+        height, width = self.image_size
         kind = "videos" if trained.config.model.num_cond_frames else "images"
         return (
             f"Segmenter(step {trained.step} of {trained.workdir}: {kind} at {height} x "
@@ -231,7 +246,7 @@ class Segmenter:
 
         def read() -> Iterator[tuple[int, np.ndarray]]:
             for index, image in enumerate(images):
-                kept[index] = _pixels(image)
+                kept[index] = pixels(image)
                 yield index, kept[index]
 
         for batch in eval_data.image_batches(
@@ -257,9 +272,14 @@ class Segmenter:
                     )
 
 
-def _pixels(image: Picture) -> np.ndarray:
-    """uint8 [H, W, 3] of whatever a picture is given as."""
+def pixels(image: Picture) -> np.ndarray:
+    """uint8 [H, W, 3] RGB of whatever a picture is given as.
+
+    Raises:
+      FileNotFoundError, ValueError: it is none, or its file cannot be read.
+    """
     if isinstance(image, np.ndarray):
+        eval_data.check_image(image)
         return image
     if isinstance(image, Image.Image):
         return to_rgb(ImageOps.exif_transpose(image), "the image")
@@ -294,7 +314,7 @@ def _result(
     )
     result = Result(
         image,
-        _numbered(panoptic),
+        numbered(panoptic),
         label_space,
         steps=config.diffusion.num_steps,
     )
@@ -304,7 +324,7 @@ def _result(
     return dataclasses.replace(result, certainty=np.where(agrees, sure, 0))
 
 
-def _numbered(panoptic: PanopticMap) -> PanopticMap:
+def numbered(panoptic: PanopticMap) -> PanopticMap:
     """Things get their segment's id as their number."""
     segments = tuple(
         dataclasses.replace(segment, instance=segment.id)

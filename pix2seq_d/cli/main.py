@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model; resumes by itself",
     "evaluate": "score a checkpoint: PQ, SQ, RQ",
     "predict": "masks for images",
+    "export": "a model as one file that needs JAX and NumPy alone",
     "convert": "other weights, or those of another stage, into a checkpoint",
     "metrics": "PQ, STQ, VPQ, J&F or mIoU of files; no model needed",
     "doctor": "what is wrong with a dataset, and where; converts labels",

@@ -42,7 +42,10 @@ def main(argv: list[str]) -> None:
     def number(name: str, default: int | None, doc: str, lowest: int) -> None:
         flags.DEFINE_integer(name, default, doc, flag_values=values, lower_bound=lowest)
 
-    text("checkpoint", "Workdir of launch.train, or one checkpoint in it.")
+    text(
+        "checkpoint",
+        "Workdir of launch.train, one checkpoint in it, or a file of launch.export.",
+    )
     text("input", "An image, a folder or quoted glob of images, or a video.")
     text("output", "Folder for the results.")
     number("num_steps", None, "Sampler steps; the checkpoint's by default.", 1)
@@ -90,6 +93,10 @@ def main(argv: list[str]) -> None:
     path = Path(values.input)
     paths, others = ([path], []) if path.is_file() else find_images(values.input)
     compilation_cache.use()
+    if Path(values.checkpoint).is_file():
+        segmenter = Segmenter.from_checkpoint(values.checkpoint)
+        _predict_images(values, segmenter, paths, others, output)
+        return
     trained = checkpoint.load(values.checkpoint)
     clips = trained.config.model.num_cond_frames and not values.single_images
     # A model of images takes an animation for its first picture.
@@ -97,6 +104,17 @@ def main(argv: list[str]) -> None:
     if (is_video(path) and not (animation and not clips)) or (path.is_dir() and clips):
         _predict_video(values, trained, path, output)
         return
+    segmenter = Segmenter(trained, devices=jax.devices())
+    _predict_images(values, segmenter, paths, others, output)
+
+
+def _predict_images(
+    values: flags.FlagValues,
+    segmenter: Segmenter,
+    paths: list[Path],
+    others: list[Path],
+    output: Path,
+) -> None:
     for name in _VIDEO_FLAGS:
         if values[name].present:
             raise app.UsageError(f"--{name} is for videos; leave it out for images")
@@ -106,7 +124,7 @@ def main(argv: list[str]) -> None:
         min_area=values.min_area,
         batch_size=min(values.batch_size, len(paths)),
     )
-    failed = predict(trained, paths, output, settings, formats=values.formats)
+    failed = predict(segmenter, paths, output, settings, formats=values.formats)
     if others:
         names = ", ".join(sorted(p.name for p in others))
         print(f"skipped:     {len(others)} files that are no images: {names}")
@@ -164,7 +182,7 @@ def find_images(pattern: str) -> tuple[list[Path], list[Path]]:
 
 
 def predict(
-    trained: Trained,
+    segmenter: Segmenter,
     paths: list[Path],
     output: Path,
     settings: Settings,
@@ -172,7 +190,6 @@ def predict(
     formats: Sequence[str],
 ) -> list[str]:
     """Predicts and writes; returns one message per image that cannot be read."""
-    segmenter = Segmenter(trained, devices=jax.devices())
     read: list[int] = []
     failed: list[str] = []
     animated: list[str] = []

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.data.augment import ImageDraw, LabelDraw
 from pix2seq_d.data.evaluation import PAD_VALUE
+from pix2seq_d.data.resize_matrix import resize_matrix
 
 
 def train_image(
@@ -43,7 +44,7 @@ def train_image(
     content = jnp.minimum(draw.size - draw.offset, jnp.array(image_size))
     if resizes:
         rows, cols = (
-            _weights(
+            resize_matrix(
                 image.shape[axis],
                 old=original[axis],
                 new=draw.size[axis],
@@ -89,40 +90,6 @@ def _sources(size: int, content: jax.Array, draw: ImageDraw, axis: int) -> jax.A
     if axis == 1:
         at = jnp.where(draw.flip, content - 1 - at, at)
     return at + draw.offset[axis]
-
-
-def _weights(
-    width: int,
-    *,
-    old: jax.Array,
-    new: jax.Array,
-    at: jax.Array,
-    method: str,
-) -> jax.Array:
-    """[len(at), width] float32: antialiased resize of `old` to `new` pixels.
-
-    Every row sums to 1; a kernel that reaches past the content is cut and
-    normalised, as TensorFlow does it.
-    """
-    inverse = old.astype(jnp.float32) / new.astype(jnp.float32)
-    wide = jnp.maximum(inverse, 1.0)
-    centre = (at.astype(jnp.float32) + 0.5) * inverse
-    distance = jnp.abs(jnp.arange(width) + 0.5 - centre[:, None]) / wide
-    kernel = _triangle if method == "bilinear" else _cubic
-    weights = kernel(distance) * (jnp.arange(width) < old)
-    total = jnp.sum(weights, -1, keepdims=True)
-    return weights / jnp.where(total == 0, 1.0, total)
-
-
-def _triangle(d: jax.Array) -> jax.Array:
-    return jnp.maximum(1 - d, 0)
-
-
-def _cubic(d: jax.Array) -> jax.Array:
-    """Keys' cubic, a = -0.5."""
-    near = (1.5 * d - 2.5) * d * d + 1
-    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return jnp.where(d < 1, near, jnp.where(d < 2, far, 0.0))
 
 
 def _jitter_colors(image: jax.Array, inside: jax.Array, draw: ImageDraw) -> jax.Array:

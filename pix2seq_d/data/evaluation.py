@@ -51,15 +51,7 @@ def fit_image(
       ValueError: the image is not [H, W, 3] uint8.
     Source: spec 5.3, evaluation; equals tf.image.resize(antialias=True).
     """
-    if (
-        image.dtype != np.uint8
-        or image.ndim != 3
-        or image.shape[2] != 3
-        or 0 in image.shape
-    ):
-        raise ValueError(
-            f"an image must be uint8 [H, W, 3], got {image.dtype} {image.shape}"
-        )
+    check_image(image)
     unpadded = fit_size(image.shape, size)
     fitted = np.full((*size, 3), PAD_VALUE, np.float32)
     content = fitted[: unpadded[0], : unpadded[1]]
@@ -72,6 +64,19 @@ def fit_image(
         plane = plane.resize((unpadded[1], unpadded[0]), Image.Resampling.BILINEAR)
         content[..., channel] = np.asarray(plane) / np.float32(255)
     return fitted, unpadded
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raises ValueError unless the image is uint8 [H, W, 3] and not empty."""
+    if (
+        image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or 0 in image.shape
+    ):
+        raise ValueError(
+            f"an image must be uint8 [H, W, 3], got {image.dtype} {image.shape}"
+        )
 
 
 def fit_labels(

@@ -1,0 +1,86 @@
+"""Exports a checkpoint as one file that JAX and NumPy alone can run.
+
+  python -m launch.export --checkpoint=work/shapes --num_steps=10 --output=shapes.npz
+
+The file holds a StableHLO program of `jax.export` (resize, encoder, sampler, decoding,
+majority vote), the weights, the classes and the config. Batch and image sizes stay
+open. With --format=saved_model it is a TensorFlow SavedModel. How to run them:
+docs/export.md.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from absl import flags
+
+from pix2seq_d.cli import app
+from pix2seq_d.config.training import DTYPES
+from pix2seq_d.export import make, saved_model
+from pix2seq_d.training import checkpoint
+
+
+def main(argv: list[str]) -> None:
+    """The command `export`."""
+    values = app.new_flags()
+
+    def text(name: str, doc: str) -> None:
+        flags.DEFINE_string(name, None, doc, flag_values=values)
+
+    def number(name: str, doc: str, lowest: int) -> None:
+        flags.DEFINE_integer(name, None, doc, flag_values=values, lower_bound=lowest)
+
+    text("checkpoint", "Workdir of launch.train, or one checkpoint in it.")
+    text("output", "The file, e.g. model.npz.")
+    number("num_steps", "Sampler steps; the checkpoint's by default.", 1)
+    number("min_area", "Smallest segment, px; the checkpoint's by default.", 0)
+    flags.DEFINE_enum(
+        "dtype",
+        None,
+        list(DTYPES),
+        "Of the computation; the checkpoint's by default.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "platforms",
+        ["cpu", "cuda", "tpu"],
+        f"That it shall run on: some of {', '.join(make.PLATFORMS)}.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "format",
+        "jax",
+        ["jax", "saved_model"],
+        "A file for JAX, or a folder: TensorFlow's SavedModel.",
+        flag_values=values,
+    )
+    assert __doc__
+    if not app.parse(values, argv, __doc__):
+        return
+    app.require(values, "checkpoint", "output")
+    output = Path(values.output)
+    if output.is_dir() and values.format == "jax":
+        raise app.UsageError(f"--output={output} is a folder; name the file in it")
+    trained = checkpoint.load(values.checkpoint)
+    config = trained.config
+    for group, name in (
+        ("diffusion", "num_steps"),
+        ("evaluation", "min_area"),
+        ("train", "dtype"),
+    ):
+        if values[name].value is not None:
+            changed = dataclasses.replace(
+                getattr(config, group), **{name: values[name].value}
+            )
+            config = dataclasses.replace(config, **{group: changed})
+    trained = dataclasses.replace(trained, config=config)
+    if values.format == "jax":
+        make.write(trained, output, platforms=values.platforms)
+    else:
+        saved_model.write(trained, output, platforms=values.platforms)
+    files = [output] if output.is_file() else output.rglob("*")
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    print(
+        f"{output}: {size / 1e6:.1f} MB, step {trained.step}, "
+        f"{config.diffusion.num_steps} sampler steps, for "
+        f"{', '.join(values.platforms)}"
+    )
