@@ -46,6 +46,8 @@ CORE = [
     "pix2seq_d.convert.transfer",
     "pix2seq_d.convert.weights",
     "pix2seq_d.visualize.sheet",
+    "pix2seq_d.report.page",
+    "pix2seq_d.cli.evaluate_report",
     "pix2seq_d.cli.train",
     "pix2seq_d.cli.evaluate",
     "pix2seq_d.cli.predict",

@@ -2,16 +2,19 @@
 
   python -m launch.evaluate --workdir=work/shapes
   python -m launch.evaluate --workdir=work/shapes --config.diffusion.num_steps=5
+  python -m launch.evaluate --workdir=work/shapes --report
   python -m launch.evaluate --workdir=work/shapes --follow
 
 Writes metrics.json, table.md, panoptic.json with panoptic/*.png, and examples.png
-(worst, median and best images) into <workdir>/evaluation/<step>. With --follow it
+(worst, median and best images) into <workdir>/evaluation/<step>. With --report also
+report.html, one file to look into the results with any browser. With --follow it
 waits for the checkpoints of a training that another job runs, and ends when the
 last one is evaluated.
 """
 
 import dataclasses
 import functools
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +27,7 @@ from pix2seq_d.cli import (
     app,
     compilation_cache,
     evaluate_checkpoint,
+    evaluate_report,
     evaluate_video,
     processes,
 )
@@ -43,6 +47,7 @@ EVALUATION = "evaluation"  # folder of the results in a workdir
 
 def main(argv: list[str]) -> None:
     """The command `evaluate`."""
+    command = shlex.join(["python", "-m", "launch.evaluate", *argv])
     overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
     argv = [a for a in argv if a not in overrides]
     values = app.new_flags()
@@ -63,6 +68,13 @@ def main(argv: list[str]) -> None:
         "Number of leading images; all by default.",
         flag_values=values,
         lower_bound=1,
+    )
+    flags.DEFINE_boolean(
+        "report",
+        False,
+        "Write report.html, too: scores, errors and images or clips with layers, in "
+        "one file.",
+        flag_values=values,
     )
     flags.DEFINE_boolean(
         "follow",
@@ -101,7 +113,7 @@ def main(argv: list[str]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     compilation_cache.use()
     if values.follow:
-        _follow(values, overrides)
+        _follow(values, overrides, command)
         return
 
     # A training may be writing: all processes take what the first one sees.
@@ -117,6 +129,11 @@ def main(argv: list[str]) -> None:
     report = kind.evaluate(trained, predictor, source, output, limit=values.limit)
     if jax.process_index() == 0:
         print(kind.summary(report, source.label_space, output))
+        if values.report:
+            written = evaluate_report.write(
+                report, trained, source, output, command=command
+            )
+            print(f"report:      {written}")
 
 
 def _kind(config: Config) -> Any:
@@ -124,7 +141,7 @@ def _kind(config: Config) -> Any:
     return evaluate_video if config.model.num_cond_frames else evaluate_checkpoint
 
 
-def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
+def _follow(values: flags.FlagValues, overrides: Sequence[str], command: str) -> None:
     """Evaluates checkpoints as they come."""
     workdir = Path(values.workdir).resolve()
     output = Path(values.output) if values.output else workdir / EVALUATION
@@ -142,11 +159,15 @@ def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
             return
         trained = _overridden(trained, overrides)
         config = trained.config
+        predictor, source = prepared(config)
+        folder = output / str(step)
         report = _kind(config).evaluate(
-            trained, *prepared(config), output / str(step), limit=values.limit
+            trained, predictor, source, folder, limit=values.limit
         )
         say(eval_line(report, step, config.train.num_steps))
         if jax.process_index() == 0:
+            if values.report:
+                evaluate_report.write(report, trained, source, folder, command=command)
             if not writers:
                 writers.extend(
                     make_writers(

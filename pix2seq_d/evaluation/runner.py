@@ -16,7 +16,9 @@ import numpy as np
 
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
-from pix2seq_d.evaluation.counts import Counts
+from pix2seq_d.evaluation.counts import Counts, summary
+from pix2seq_d.evaluation.diagnosis import Diagnosis, diagnose
+from pix2seq_d.evaluation.overlap import compare
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
 from pix2seq_d.instance_ids import IdRule
@@ -79,11 +81,13 @@ class Report:
       pq: as `PanopticQuality.result` gives it.
       oracle: the same for the truth sent through mask size.
       images: position in the source -> the image's own mean PQ, in order.
+      diagnosis: what each kind of error costs, as `Diagnosis.result`.
     """
 
     pq: dict[str, dict[Any, Any]]
     oracle: dict[str, dict[Any, Any]]
     images: dict[int, float]
+    diagnosis: dict[str, dict[Any, Any]]
 
     @property
     def num_images(self) -> int:
@@ -120,8 +124,9 @@ class Evaluation:
         self._predict_fn = predict_fn
         self._source = source
         self._settings = settings
-        self._pq = PanopticQuality(source.label_space)
         self._oracle = PanopticQuality(source.label_space)
+        self._categories = self._oracle.categories
+        self._diagnosis = Diagnosis.zeros(len(self._categories))
         self._scored: list[tuple[int, float]] = []
         self._process_count = process_count
         self.total = len(source) if limit is None else min(limit, len(source))
@@ -167,7 +172,7 @@ class Evaluation:
         """
         shares = gather(
             {
-                "pq": self._pq.counts.to_json(),
+                "diagnosis": self._diagnosis.to_json(),
                 "oracle": self._oracle.counts.to_json(),
                 "scored": self._scored,
             }
@@ -181,13 +186,21 @@ class Evaluation:
                 f"evaluated, in {len(scored)} turns by {len(shares)} process(es); "
                 "evaluate each image once, in as many processes as share them"
             )
-        total = {}
-        for name in ("pq", "oracle"):
-            quality = PanopticQuality(self._source.label_space)
-            for share in shares:
-                quality.add(Counts.from_json(share[name]))
-            total[name] = quality.result()
-        return Report(total["pq"], total["oracle"], dict(scored))
+        diagnosis = Diagnosis.zeros(len(self._categories))
+        oracle = PanopticQuality(self._categories)
+        for share in shares:
+            diagnosis += Diagnosis.from_json(share["diagnosis"])
+            oracle.add(Counts.from_json(share["oracle"]))
+        return Report(
+            pq=summary(
+                diagnosis.counts,
+                is_thing=self._categories.is_thing,
+                ids=self._categories.ids,
+            ),
+            oracle=oracle.result(),
+            images=dict(scored),
+            diagnosis=diagnosis.result(self._categories),
+        )
 
     def _score(
         self,
@@ -209,7 +222,10 @@ class Evaluation:
             )
             for labels in (predicted, truth)
         ]
-        counts = self._pq.update(example.panoptic, maps[0])
+        overlap = compare(example.panoptic, maps[0], self._categories)
+        found = diagnose(overlap, overlap.match())
+        self._diagnosis += found
+        counts = found.counts
         oracle_counts = self._oracle.update(example.panoptic, maps[1])
         self._scored.append((index, counts.mean_pq()))
         return Scored(

@@ -100,6 +100,18 @@ class ExportedModel:
         return semantic, instance, certainty
 
 
+def make_folder(path: Path) -> None:
+    """Makes the folder of a file, before the work is done for nothing.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def save(
     path: Path,
     program: bytes,
@@ -120,7 +132,6 @@ def save(
     arrays[_DIGEST] = _digest(arrays)
     part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
