@@ -131,7 +131,7 @@ def main(argv: list[str]) -> None:
         print(kind.summary(report, source.label_space, output))
         if values.report:
             written = evaluate_report.write(
-                report, trained, source, output, command=command
+                report, trained, source, output, command=command, overrides=overrides
             )
             print(f"report:      {written}")
 
@@ -167,7 +167,11 @@ def _follow(values: flags.FlagValues, overrides: Sequence[str], command: str) ->
         say(eval_line(report, step, config.train.num_steps))
         if jax.process_index() == 0:
             if values.report:
-                evaluate_report.write(report, trained, source, folder, command=command)
+                evaluate_report.write(
+                    *(report, trained, source, folder),
+                    command=command,
+                    overrides=overrides,
+                )
             if not writers:
                 writers.extend(
                     make_writers(
