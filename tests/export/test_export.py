@@ -152,7 +152,11 @@ def test_the_loaded_file_says_what_it_is(file):
     [
         ((4, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
         ((1, 0, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
-        ((1, 4, 5, 3), {"sizes": [[4, 6]]}, r"each in 1 \.\.\. \(4, 5\), got \[\[4, 6\]\]"),
+        (
+            (1, 4, 5, 3),
+            {"sizes": [[4, 6]]},
+            r"each in 1 \.\.\. \(4, 5\), got \[\[4, 6\]\]",
+        ),
         ((1, 4, 5, 3), {"sizes": [[0, 5]]}, r"got \[\[0, 5\]\]"),
         ((2, 4, 5, 3), {"sizes": [[4, 5]]}, r"sizes must be \[2, 2\]"),
         ((1, 4, 5, 3), {"seed": 2**32}, r"seed=4294967296: .* takes 0 \.\.\. 2\*\*32"),
