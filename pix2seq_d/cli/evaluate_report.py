@@ -2,6 +2,8 @@
 
 import datetime
 import itertools
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +19,7 @@ from pix2seq_d.panoptic_index import read_index
 from pix2seq_d.report import ladder, page
 from pix2seq_d.report.chosen import choose
 from pix2seq_d.report.frame import image_frame, video_frame
+from pix2seq_d.report.ladder import Rung
 from pix2seq_d.report.provenance import Run
 from pix2seq_d.report.viewer import View
 from pix2seq_d.training.checkpoint import Trained
@@ -36,6 +39,7 @@ def write(
     output: Path,
     *,
     command: str,
+    overrides: Sequence[str] = (),
 ) -> Path:
     """Writes report.html beside the results of an evaluation; one process calls it.
 
@@ -46,6 +50,7 @@ def write(
       output: folder of the results; predictions are read from it, and ladder.json
         where it is there.
       command: that was called.
+      overrides: what it changed in the config.
     Returns:
       Path of the page.
     Raises:
@@ -60,16 +65,25 @@ def write(
     else:
         run = _run(trained, f"{report.num_images:,} images", command)
         steps = output / ladder.FILE
+        measure = [
+            *("python", "-m", "launch.evaluate", f"--workdir={trained.workdir}"),
+            *(f"--step={trained.step}", f"--output={output}", *overrides, _LADDER),
+        ]
         text = page.image_page(
             report,
             source.label_space,
             run,
             _image_views(report, source, output),
-            rungs=ladder.read(steps) if steps.exists() else (),
-            ladder_command=f"{command} {_LADDER}",
+            rungs=_rungs(steps, trained) if steps.exists() else (),
+            ladder_command=shlex.join(measure),
         )
     replace_text(path, text)
     return path
+
+
+def _rungs(path: Path, trained: Trained) -> tuple[Rung, ...]:
+    diffusion = trained.config.diffusion
+    return ladder.read(path, time_difference=diffusion.time_difference)
 
 
 def _run(trained: Trained, evaluated: str, command: str) -> Run:

@@ -86,6 +86,7 @@ def metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
         "dtype": config.train.dtype,
         "min_area": config.evaluation.min_area,
         "categories": trained.labels.to_json(),
+        "void": program.void_id(trained.labels),
         "config": dataclasses.asdict(config),
         "inputs": [
             "weights: the arrays weight/0000, weight/0001, ... in this order",
@@ -94,7 +95,7 @@ def metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
             "seed: uint32 []",
         ],
         "outputs": [
-            "semantic: int32 [b, h, w], ids of `categories`, 0 for void",
+            "semantic: int32 [b, h, w], ids of `categories`, `void` elsewhere",
             "instance: int32 [b, h, w], ids of things within an image, 0 elsewhere",
             "certainty: float32 [b, h, w] in [0, 1], for ranking",
         ],

@@ -25,24 +25,32 @@ class Rung:
     pq: tuple[float, ...]
 
 
-def read(path: Path) -> tuple[Rung, ...]:
+def read(path: Path, *, time_difference: float) -> tuple[Rung, ...]:
     """Reads a ladder, by rising number of steps.
 
+    Args:
+      path: the file.
+      time_difference: of the sampler. Of a ladder with several, these rows are read;
+        where it has none of them, those of its first row.
     Raises:
       ValueError: not JSON, or a field is missing or wrong; the message names the file.
     """
     content = parse_json(File.read(path))
     try:
+        rows = content["rows"]
+        times = [row.get("time_difference", time_difference) for row in rows]
+        shown = time_difference if time_difference in times else times[0]
         rungs = [
             Rung(
                 int(row["num_steps"]),
                 tuple(float(row["pq"][group]["pq"]) for group in GROUPS),
             )
-            for row in content["rows"]
+            for row, time in zip(rows, times, strict=True)
+            if time == shown
         ]
-        if not rungs or min(rung.num_steps for rung in rungs) < 1:
-            raise ValueError("no row, or one without steps")
-    except (KeyError, TypeError, ValueError) as error:
+        if min(rung.num_steps for rung in rungs) < 1:
+            raise ValueError("a row without steps")
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: is no ladder of launch.evaluate ({type(error).__name__}: "
             f"{error}); measure it again, or remove the file"
@@ -61,8 +69,8 @@ def section(rungs: Sequence[Rung], *, command: str) -> list[str]:
     if not rungs:
         return [
             *parts,
-            f'<p class="soft">Not measured. <code>{escape(command)}</code> measures it '
-            "and draws it here.</p>",
+            f'<p class="soft">Not measured. <code>{escape(command)}</code> measures '
+            "it, and the next report has it.</p>",
         ]
     head = "".join(f"<th scope=col>{group.lower()}</th>" for group in GROUPS)
     rows = "".join(

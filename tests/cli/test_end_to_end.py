@@ -168,7 +168,8 @@ def check_page(text, metrics, output):
     for group in ("All", "Things", "Stuff"):
         assert f"PQ, {group.lower()}{percent(metrics[group]['pq'])}" in words
     assert f"--output={output} --config.evaluation.min_area=1 --report" in words
-    assert "Not measured. python -m launch.evaluate" in words
+    measure = f"--step=4 --output={output} --config.evaluation.min_area=1 --ladder="
+    assert measure in words
     rows = text.split('<table class="bars kinds">')[1].split("</table>")[0]
     counts = re.findall(r"<td>([\d,]+)</td></tr>", rows)
     wrong = sum(c["fp"] + c["fn"] for c in metrics["per_class"].values())

@@ -385,7 +385,7 @@ def test_images_of_any_seed_are_compiled_once(workdir, frames, caplog):
     segmenter = Segmenter.from_checkpoint(workdir)
     with jax.log_compiles(), caplog.at_level("WARNING"):
         maps = [segmenter.predict(frames[0], seed=seed).panoptic for seed in (0, 1)]
-    compiled = [r for r in caplog.records if "Compiling jit(_predict)" in r.message]
+    compiled = [r for r in caplog.records if "Compiling jit(_sample)" in r.message]
     assert len(compiled) == 1, [r.message for r in caplog.records]
     assert (maps[0].ids != maps[1].ids).any()
 
@@ -475,10 +475,16 @@ def test_davis_is_scored_by_its_ids(tmp_path, micro):
     ]
     workdir = tmp_path / "work"
     saved_training.save(workdir, argv, steps=[1])
-    run(evaluate.main, [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"])
+    output = tmp_path / "out"
+    run(evaluate.main, [f"--workdir={workdir}", f"--output={output}", "--report"])
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     labels = root / "Annotations_unsupervised" / "480p"
     check_j_and_f(metrics, labels, tmp_path / "out" / "davis", ["walk"])
+    text = (output / "report.html").read_text()
+    assert f"J&F{percent(metrics['j_and_f']['J&F-Mean'])}" in Page(text).words
+    (clip,) = frames_of(text)
+    names = {s[0].split()[0] for frame in clip for s in frame["truthSegments"]}
+    assert len(clip) == 6 and names == {"object"}
 
 
 def check_j_and_f(metrics, truth, found, names):

@@ -14,6 +14,13 @@ from pix2seq_d.report.outcomes import OUTCOMES
 SPACE = Categories.of(CATEGORIES)
 
 
+def test_every_kind_of_error_has_its_own_colour_and_pattern():
+    shown = OUTCOMES[3:]
+    assert tuple(outcome.name for outcome in shown) == KINDS
+    for values in ([o.color for o in shown], [o.pattern for o in shown]):
+        assert len(set(values)) == len(KINDS)
+
+
 def outcomes(truth, found):
     """Runs of outcomes along a strip, and the verdicts."""
     made = error_map(truth, found, SPACE)
@@ -84,7 +91,7 @@ def test_verdicts_are_those_that_pq_counts(seed):
             assert said == counted[row].sum()
         matched = [v.iou for v in verdicts if v.outcome == "correct"]
         assert sum(matched) == pytest.approx(errors.counts.iou_sum.sum())
-    is_error = np.isin(made.outcome, [k for k, o in enumerate(OUTCOMES) if k > 2])
+    is_error = np.isin(made.outcome, range(3, len(OUTCOMES)))
     assert not is_error[truth.ids == 0].any()
     # Each missed segment is seen as an error wherever it is.
     missed = [k + 1 for k, v in enumerate(made.truth) if v.outcome in KINDS]

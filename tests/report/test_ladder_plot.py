@@ -27,10 +27,20 @@ def write(path, rows):
 
 def test_rows_are_read_by_rising_steps(tmp_path):
     path = write(tmp_path / "ladder.json", [(5, 0.5, 0.25, 0.75), (1, 0.1, 0.0, 0.2)])
-    assert ladder.read(path) == (
+    assert ladder.read(path, time_difference=2.0) == (
         Rung(1, (0.1, 0.0, 0.2)),
         Rung(5, (0.5, 0.25, 0.75)),
     )
+
+
+def test_of_several_time_differences_the_samplers_own_is_shown(tmp_path):
+    path = write(tmp_path / "ladder.json", [(5, 0.1, 0, 0), (5, 0.2, 0, 0)])
+    content = json.loads(path.read_text())
+    for row, time in zip(content["rows"], (1.0, 3.0), strict=True):
+        row["time_difference"] = time
+    path.write_text(json.dumps(content))
+    for time, pq in ((1.0, 0.1), (3.0, 0.2), (2.0, 0.1)):
+        assert ladder.read(path, time_difference=time) == (Rung(5, (pq, 0, 0)),)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +60,7 @@ def test_a_damaged_file_is_named(tmp_path, text):
     path = tmp_path / "ladder.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"ladder\.json: .*again"):
-        ladder.read(path)
+        ladder.read(path, time_difference=2.0)
 
 
 def test_the_plot_has_every_point_at_its_height():
@@ -77,4 +87,4 @@ def test_one_row_is_drawn_too():
 
 def test_without_a_ladder_the_command_is_told():
     text = Page("".join(ladder.section((), command="launch --ladder=1,2 <x>"))).text
-    assert "Not measured. launch --ladder=1,2 <x> measures it" in text
+    assert "Not measured. launch --ladder=1,2 <x> measures it," in text
