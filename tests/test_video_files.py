@@ -1,5 +1,6 @@
 """Reading videos: real files of every kind, whole and broken, made here by PyAV."""
 
+import gc
 import weakref
 
 import av
@@ -363,10 +364,18 @@ def test_skipping_gives_the_rest_of_the_same_frames(tmp_path, skip):
 def test_one_frame_is_in_memory(tmp_path):
     path = make(tmp_path / "clip.webm", [gray(k % 20) for k in range(40)])
     images = []
-    with VideoFile(path) as video:
-        for frame in video:
-            images.append(weakref.ref(frame.image))
-            assert sum(image() is not None for image in images) <= 2
+    gc.collect()
+    gc.disable()  # what waits for it is in memory
+    try:
+        with VideoFile(path) as video:
+            for frame in video:
+                images.append(weakref.ref(frame.image))
+                assert sum(image() is not None for image in images) <= 2
+                decoded = (x for x in gc.get_objects() if isinstance(x, av.VideoFrame))
+                # At the end come all those together that the decoder's threads held.
+                assert sum(1 for _ in decoded) <= 10
+    finally:
+        gc.enable()
     assert len(images) == 40
 
 
