@@ -1,0 +1,115 @@
+"""Arithmetic of a traced program, counted as XLA's cost analysis counts it.
+
+XLA counts the body of a loop once; here it counts as often as the loop turns.
+"""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+# One an element of the output, as in XLA. What XLA calls transcendental (exp, tanh,
+# rsqrt, erf, ...) is no FLOP there, and none here.
+_ELEMENTWISE = frozenset(
+    """abs add add_any and ceil clamp convert_element_type div eq floor ge gt
+    is_finite le lt max min mul ne neg nextafter not or rem round select_n
+    shift_left shift_right_arithmetic shift_right_logical sign square sub
+    xor""".split()
+)
+# Two inputs to one output, one FLOP each time.
+_REDUCTIONS = frozenset(
+    """reduce_sum reduce_max reduce_min reduce_and reduce_or reduce_prod argmax argmin
+    cumsum cummax reduce_window_sum reduce_window_max""".split()
+)
+
+
+def of(jaxpr: Any, *, while_turns: int = 1) -> int:
+    """FLOPs of one run of a traced program, loops included.
+
+    A product of [M, K] and [K, N] has 2 M K N, a convolution 2 for each pair of
+    kernel tap and output whose input is no padding, an element-wise operation 1 for
+    each element, a reduction 1 for each element that it takes away.
+
+    Args:
+      jaxpr: of `jax.make_jaxpr` or `traced.jaxpr`.
+      while_turns: turns of loops whose number only the data say; a `scan` knows its.
+    """
+    return sum(
+        _of_operation(eqn, while_turns) for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns
+    )
+
+
+def _of_operation(operation: Any, while_turns: int) -> int:
+    name, params = operation.primitive.name, operation.params
+    count = functools.partial(of, while_turns=while_turns)
+    if name == "scan":
+        return params["length"] * count(params["jaxpr"])
+    if name == "while":
+        return while_turns * (count(params["cond_jaxpr"]) + count(params["body_jaxpr"]))
+    if name == "cond":
+        return max(map(count, params["branches"]))
+    inner = [
+        value
+        for value in params.values()
+        if hasattr(value, "jaxpr") or hasattr(value, "eqns")
+    ]
+    if inner:
+        return sum(map(count, inner))
+    size = math.prod(operation.outvars[0].aval.shape)
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        left = operation.invars[0].aval.shape
+        return 2 * size * math.prod(left[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        return _of_convolution(operation)
+    if name in _ELEMENTWISE:
+        return size
+    if name == "integer_pow":
+        power = abs(params["y"])
+        return size * (power.bit_length() + power.bit_count() - 2)
+    if name in _REDUCTIONS:
+        return operation.invars[0].aval.size - size
+    return 0
+
+
+def _of_convolution(operation: Any) -> int:
+    params = operation.params
+    numbers = params["dimension_numbers"]
+    image, kernel = (variable.aval.shape for variable in operation.invars)
+    output = operation.outvars[0].aval.shape
+    pairs = (
+        int(
+            _pairs(
+                image[numbers.lhs_spec[axis]],
+                kernel[numbers.rhs_spec[axis]],
+                output[numbers.out_spec[axis]],
+                stride=params["window_strides"][axis - 2],
+                padding=params["padding"][axis - 2][0],
+                image_dilation=params["lhs_dilation"][axis - 2],
+                kernel_dilation=params["rhs_dilation"][axis - 2],
+            )
+        )
+        for axis in range(2, len(image))
+    )
+    batch = image[numbers.lhs_spec[0]] // params["batch_group_count"]
+    features = image[numbers.lhs_spec[1]] // params["feature_group_count"]
+    return 2 * batch * features * output[numbers.out_spec[1]] * math.prod(pairs)
+
+
+def _pairs(
+    image: int,
+    kernel: int,
+    output: int,
+    *,
+    stride: int,
+    padding: int,
+    image_dilation: int,
+    kernel_dilation: int,
+) -> int:
+    """Pairs of output and tap on one axis that meet an element of the image."""
+    place = np.arange(output)[:, None] * stride - padding
+    place = place + np.arange(kernel) * kernel_dilation
+    meets = (place >= 0) & (place % image_dilation == 0)
+    meets &= place <= (image - 1) * image_dilation
+    return int(np.sum(meets))
