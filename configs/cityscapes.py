@@ -88,7 +88,7 @@ def _single_gpu(config: ml_collections.ConfigDict) -> None:
     """Half the sides; [ours], not run."""
     config.model.update(image_size=(512, 1024), mask_size=(256, 512))
     config.train.update(
-        grad_accumulation=8, remat="dots", freeze_batch_norm=True, keep=3
+        grad_accumulation=16, remat="dots", freeze_batch_norm=True, keep=3
     )
 
 

@@ -158,7 +158,7 @@ def _single_gpu(config: ml_collections.ConfigDict) -> None:
     config.train.update(
         batch_size=64, num_steps=_steps(100, 64), checkpoint_every=2000, keep=3
     )
-    config.train.update(grad_accumulation=4, remat="dots")
+    config.train.update(grad_accumulation=8, remat="dots")
 
 
 def _debug(config: ml_collections.ConfigDict) -> None:

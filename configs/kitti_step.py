@@ -77,9 +77,9 @@ def get_config(variant: str = "paper") -> ml_collections.ConfigDict:
 
 
 def _single_gpu(config: ml_collections.ConfigDict) -> None:
-    """The whole recipe, the batch in parts of 2 clips; [ours], not run."""
+    """The whole recipe, the batch clip by clip; [ours], not run."""
     config.train.update(
-        grad_accumulation=16, remat="dots", freeze_batch_norm=True, keep=3
+        grad_accumulation=32, remat="dots", freeze_batch_norm=True, keep=3
     )
 
 

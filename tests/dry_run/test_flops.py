@@ -55,6 +55,11 @@ def test_operations_by_hand():
     assert of(lambda x: x**7, (5,)) == 5 * 4
     assert of(jnp.exp, (5,)) == 0
 
+    def pool(x):
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (2, 3), (2, 3), "VALID")
+
+    assert of(pool, (6, 6)) == 3 * 2 * 5
+
 
 def test_loops_count_as_often_as_they_turn_and_branches_as_the_dearest():
     def scan(x):
