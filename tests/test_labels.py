@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pix2seq_d.labels import Category, LabelSpace, distinct_colors
+from pix2seq_d.labels import Category, LabelSpace
 
 SPACE = LabelSpace(
     (
@@ -33,10 +33,6 @@ def test_json_without_colours_gets_distinct_ones():
     )
     assert len({c.color for c in space.categories}) == 133
     assert all(sum(c.color) > 0 for c in space.categories)
-
-
-def test_distinct_colors_do_not_change_with_the_number():
-    assert distinct_colors(5) == distinct_colors(9)[:5]
 
 
 @pytest.mark.parametrize("field", ["id", "name", "isthing"])
