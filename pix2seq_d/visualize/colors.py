@@ -17,7 +17,7 @@ NUM_SHADES = 5
 
 
 @functools.cache
-def shades(color: Color) -> tuple[Color, ...]:
+def shades_of(color: Color) -> tuple[Color, ...]:
     """The colour and `NUM_SHADES` - 1 of its hue, apart in lightness (OKLab).
 
     Steps of 0.04, two up and two down where sRGB has them, else more to the other
@@ -49,7 +49,7 @@ def shades(color: Color) -> tuple[Color, ...]:
 
 def shade(color: Color, index: int) -> Color:
     """Shade number `index` (modulo `NUM_SHADES`) of a colour; shade 0 is the colour."""
-    return shades(color)[index % NUM_SHADES]
+    return shades_of(color)[index % NUM_SHADES]
 
 
 def contrasting(color: Color) -> Color:
@@ -135,7 +135,7 @@ def segment_colors(
         shades = _shades(panoptic, label_space, taken)
     present, semantic, _ = segment_semantics(panoptic, label_space)
     return {
-        segment_id: shade(_rgb(label_space, k), shades[segment_id])
+        segment_id: shade(to_color(label_space.colors[k]), shades[segment_id])
         for segment_id, k in zip(present.tolist(), semantic.tolist(), strict=True)
     }
 
@@ -162,8 +162,9 @@ def match_segments(
     )
 
 
-def _rgb(label_space: LabelSpace, semantic: int) -> Color:
-    red, green, blue = label_space.colors[semantic].tolist()
+def to_color(rgb: np.ndarray) -> Color:
+    """[3] in 0..255 as a colour."""
+    red, green, blue = (int(value) for value in rgb)
     return red, green, blue
 
 

@@ -15,7 +15,7 @@ from pix2seq_d.visualize.colors import (
     match_segments,
     segment_colors,
     shade,
-    shades,
+    shades_of,
 )
 
 SPACE = LabelSpace(
@@ -36,7 +36,7 @@ def cars_in_a_row(n: int) -> PanopticMap:
     "color", [*distinct_colors(12), (0, 0, 0), (255, 255, 255), (128, 128, 128)]
 )
 def test_shades_of_any_colour_differ(color):
-    made = np.array(shades(color))
+    made = np.array(shades_of(color))
     distance = color_vision.distance(made[:, None], made).min(0)
     assert shade(color, 0) == color
     # 0.02 can just be noticed; steps are 0.04, less than that with some blindness.
@@ -57,7 +57,7 @@ def test_shades_of_any_colour_differ(color):
     ],
 )
 def test_shades_stay_with_their_class(palette, least):
-    made = np.array([shades(color) for color in palette])  # [K, NUM_SHADES, 3]
+    made = np.array([shades_of(color) for color in palette])  # [K, NUM_SHADES, 3]
     distance = color_vision.distance(made[:, :, None], np.array(palette))
     own = distance.argmin(-1) == np.arange(len(palette))[:, None]
     assert (own.mean((1, 2)) >= least).all(), own.mean((1, 2))
@@ -67,7 +67,7 @@ def test_shades_stay_with_their_class(palette, least):
 def test_text_and_lines_have_contrast_on_any_class(name):
     """WCAG 2.1 asks 3 of lines and large text."""
     for category in label_spaces.read(name).categories:
-        for color in shades(category.color):
+        for color in shades_of(category.color):
             pair = np.array([color, contrasting(color)])
             dark, bright = sorted(color_vision.luminance(pair))
             assert (bright + 0.05) / (dark + 0.05) >= 3
