@@ -39,8 +39,8 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 def hatch(height: int, width: int, *, period: int) -> np.ndarray:
     """[height, width] bool: diagonal stripes, a quarter of the area True."""
-    y, x = np.indices((height, width))
-    return (x + y) % period < period / 4
+    stripe = np.arange(height + width) % period < period / 4
+    return np.lib.stride_tricks.sliding_window_view(stripe, width)[:height]
 
 
 def legend_entries(
@@ -175,3 +175,5 @@ def _draw_swatch(
         ):
             pixels[:, columns] = entry.colors[part]
     canvas.paste(Image.fromarray(pixels), (x, y))
+    frame = (x, y, x + width - 1, y + height - 1)
+    ImageDraw.Draw(canvas).rectangle(frame, outline=GREY)  # white on paper shows, too

@@ -93,7 +93,7 @@ def panel(
     # In grey, or a red object would turn every class colour reddish.
     photo = resize_photo(image, size) @ np.array(_LUMA, np.float32)
     photo = photo[..., None]
-    large = resize_nearest(index, size)
+    large = resize_nearest(index.astype(np.int32), size)
     table = np.array([colors[i] for i in present.tolist()], np.float32)
     pixels = (1 - tint) * photo + (tint * table)[large]
 
