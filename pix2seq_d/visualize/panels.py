@@ -162,7 +162,10 @@ def _draw_names(
     """Writes the name of each segment into it where there is room; "" is none."""
     draw = ImageDraw.Draw(canvas)
     step = -(-max(index.shape) // _LABEL_GRID)
+    # Void and specks may be hidden.
+    is_named = [bool(name) for name in names]
     areas = np.bincount(index.ravel(), minlength=len(names))
+    areas = np.where(is_named, areas, np.inf)
     coarse = index[step // 2 :: step, step // 2 :: step]
     scale = canvas.height / coarse.shape[0]
     per_pixel = index.shape[0] / canvas.height
@@ -202,7 +205,7 @@ def _hides_another(below: np.ndarray, row: int, areas: np.ndarray) -> bool:
     Args:
       below: [h, w] int, the segments behind the name.
       row: the segment that it names.
-      areas: [N] int, pixels of each segment.
+      areas: [N] pixels of each segment, infinity for those that may be hidden.
     """
     hidden = np.bincount(below.ravel(), minlength=len(areas))
     hidden[row] = 0

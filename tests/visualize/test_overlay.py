@@ -71,23 +71,22 @@ def test_outline_is_black_on_bright_segments_and_grows_with_the_photo():
         assert (beside.min(-1) < 220).all() and (beside.max(-1) > 35).all()
 
 
-def test_a_name_does_not_hide_a_small_segment():
-    """The only place of the name is where the dots are."""
-    ids = np.full((64, 64), 9, np.int32)
-    ids[:26], ids[38:] = 0, 0
-    dotted = ids.copy()
-    rows = dotted[26:38:2, 1:64:4]
-    rows[:] = np.arange(rows.size).reshape(rows.shape) + 20
-    others = tuple(Segment(20 + k, 1) for k in range(rows.size))
-    renamed = LabelSpace(
-        (SPACE.categories[0], dataclasses.replace(SPACE.categories[1], name="cat"))
-    )
-    changes = []
-    for made in (ids, dotted):
-        panoptic = PanopticMap(made, (Segment(9, 2), *others))
-        both = [overlay(IMAGE, panoptic, space)[:, :512] for space in (SPACE, renamed)]
-        changes.append((both[0] != both[1]).any())
-    assert changes == [True, False]
+@pytest.mark.parametrize(("side", "is_named"), [(0, True), (1, True), (2, False)])
+def test_a_name_hides_specks_but_no_segment(side, is_named):
+    """Squares so small that the search for the best place, in thirds, misses them."""
+    ids = np.full((60, 1536), 9, np.int32)
+    others = []
+    for y in range(2, 60, 6):
+        for x in range(2, 1536, 12):
+            others.append(Segment(20 + len(others), 1))
+            ids[y : y + side, x : x + side] = others[-1].id
+    panoptic = PanopticMap(ids, (Segment(9, 2), *others))
+    renamed = dataclasses.replace(SPACE.categories[1], name="cat")
+    drawn = [
+        overlay(np.zeros((60, 1536, 3), np.uint8), panoptic, space)[:60]
+        for space in (SPACE, LabelSpace((SPACE.categories[0], renamed)))
+    ]
+    assert (drawn[0] != drawn[1]).any() == is_named
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (480, 640), (300, 900), (900, 300)])
