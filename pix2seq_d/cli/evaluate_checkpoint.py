@@ -156,5 +156,5 @@ def _write_examples(
                 pq=pq,
             )
         )
-    sheet = contact_sheet(rows, source.label_space)
+    sheet = contact_sheet(rows, source.label_space, with_errors=True)
     Image.fromarray(sheet).save(output / "examples.png")

@@ -55,6 +55,11 @@ def resize_photo(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), method))
 
 
+def grey(image: np.ndarray) -> np.ndarray:
+    """Brightness of uint8 [H, W, 3]: float32 [H, W] in 0..255."""
+    return image @ np.array(_LUMA, np.float32)
+
+
 def panel(
     image: np.ndarray,
     panoptic: PanopticMap,
@@ -91,8 +96,7 @@ def panel(
     check_image(image, panoptic)
     present, semantic, index = segment_semantics(panoptic, label_space)
     # In grey, or a red object would turn every class colour reddish.
-    photo = resize_photo(image, size) @ np.array(_LUMA, np.float32)
-    photo = photo[..., None]
+    photo = grey(resize_photo(image, size))[..., None]
     large = resize_nearest(index.astype(np.int32), size)
     table = np.array([colors[i] for i in present.tolist()], np.float32)
     pixels = (1 - tint) * photo + (tint * table)[large]
