@@ -271,8 +271,8 @@ def _upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     display.h.
     """
     # Not frame.side_data: the frame would keep it, a cycle, and stay in memory.
-    side_data: Any = SideDataContainer(frame)  # the stub knows one kind only
-    stored = side_data.get("DISPLAYMATRIX")
+    container: Any = SideDataContainer  # the stub knows no argument and one kind
+    stored = container(frame).get("DISPLAYMATRIX")
     if stored is None:
         return pixels
     matrix = np.frombuffer(bytes(stored), np.int32)

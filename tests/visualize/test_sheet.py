@@ -90,6 +90,23 @@ def test_states_have_columns_with_captions():
     assert y.max() < TOP and x.min() > MARGIN + 3 * (320 + GAP)
 
 
+def test_errors_have_a_column_and_a_legend():
+    prediction = cars((2, 15))
+    row = dataclasses.replace(ROW, prediction=prediction)
+    plain = contact_sheet([row], SPACE)
+    sheet = contact_sheet([row], SPACE, with_errors=True)
+    assert sheet.shape[1] == plain.shape[1] + 320 + GAP
+    assert sheet.shape[0] > plain.shape[0]
+    np.testing.assert_array_equal(panels(sheet, 3)[2], panels(plain, 3)[2])
+    errors = panels(sheet, 4)[3].astype(int)
+    # The second car is missed: orange; the first is right: grey.
+    missed, right = errors[60, 180:270], errors[60, 40:140]
+    assert (missed[:, 0] - missed[:, 2] > 40).mean() > 0.5
+    assert (np.ptp(right, axis=1) == 0).all()
+    perfect = contact_sheet([ROW], SPACE, with_errors=True)
+    assert perfect.shape[0] == plain.shape[0]  # nothing to explain
+
+
 def test_photos_of_different_shapes_are_centred_in_columns():
     wide = np.full((20, 400, 3), 7, np.uint8)
     ids = np.ones((20, 400), np.int32)
