@@ -78,7 +78,11 @@ def get_config(variant: str = "paper") -> ml_collections.ConfigDict:
 
 
 def _single_gpu(config: ml_collections.ConfigDict) -> None:
-    """The whole recipe, the batch clip by clip; [ours], not run."""
+    """The whole recipe, the batch clip by clip; [ours], not run.
+
+    `launch.train --config=davis:single_gpu --dry_run`: 0.2 days on an H100, 1.6 on an
+    L4 of 24 GB, at 40 % of their peaks. 80 GB: grad_accumulation=8.
+    """
     config.train.update(
         grad_accumulation=32, remat="dots", freeze_batch_norm=True, keep=3
     )
