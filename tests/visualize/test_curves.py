@@ -135,5 +135,5 @@ def test_half_written_last_line_is_left_out_others_are_named(tmp_path):
 
 
 def test_nothing_to_draw_is_named():
-    with pytest.raises(ValueError, match="no finite 'loss', .* in m; give a run"):
+    with pytest.raises(ValueError, match=r"no finite 'loss', .* in m; give a run"):
         draw_curves({"m": [{"step": 1, "learning_rate": 0.1}]})
