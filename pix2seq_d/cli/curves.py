@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     values = app.new_flags()
     flags.DEFINE_multi_string(
         "workdir",
-        [],
+        None,
         "Workdir of launch.train; several for several runs.",
         flag_values=values,
     )

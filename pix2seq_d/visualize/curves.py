@@ -1,5 +1,6 @@
 """Training curves of one run or of several, against the training step."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,7 @@ from pix2seq_d.visualize import chart
 from pix2seq_d.visualize.chart import Line
 from pix2seq_d.visualize.diagram import GREY
 
-# Key of a record -> whether its curve is smoothed.
-PANELS = (("loss", True), ("learning_rate", False), ("grad_norm", True))
+# Keys of the scores in a record, and what they are called.
 QUALITY = {
     "eval/pq": "PQ",
     "eval/things_pq": "things",
@@ -28,12 +28,16 @@ QUALITY = {
     "eval/vpq": "VPQ",
     "eval/oracle_stq": "oracle STQ",
 }
-TITLES = {
-    "loss": "training loss",
-    "quality": "quality (%)",
-    "learning_rate": "learning rate",
-    "grad_norm": "gradient norm, before clipping",
-}
+_OF_ONE_RUN = ("eval/things_pq", "eval/stuff_pq")  # of several they are too much
+
+
+@dataclasses.dataclass(frozen=True)
+class _Panel:
+    """Lines for one pair of axes, and behind them the same before smoothing."""
+
+    title: str
+    lines: list[Line]
+    raw: list[Line] = dataclasses.field(default_factory=list)
 
 
 def read_metrics(path: str | PathLike[str]) -> list[dict[str, Any]]:
@@ -78,94 +82,91 @@ def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
 
     What no run has logged gets no axes. Loss and norm are drawn light as they are and
     dark smoothed, on a logarithmic axis where the smoothed ones span more than a factor
-    5. Quality is PQ, of videos STQ, with the oracle dashed; of a single run also those
+    5. Quality is PQ, of videos STQ, with the oracle dashed; of a single run also that
     of things and stuff. Where a step occurs twice (a resumed run), its last value
     counts; values that are not finite are left out.
 
     Args:
-      runs: name -> records with `step` and any of the keys that `PANELS` and `QUALITY`
-        name; PQ and STQ are fractions.
+      runs: name -> records with `step` and any of `loss`, `learning_rate`, `grad_norm`
+        and the keys of `QUALITY`, which are fractions.
     Raises:
       ValueError: no record of any run has a finite loss, PQ or STQ.
     Source: ours.
     """
-    raw = {key: [] for key, _ in PANELS}
-    panels = {key: [] for key, _ in PANELS}
-    quality = []
-    for k, (name, records) in enumerate(runs.items()):
-        color = chart.COLORS[k % len(chart.COLORS)]
-        suffix = f" {name}" if len(runs) > 1 else ""
-        for key, smooth in PANELS:
-            steps, values = _series(records, key)
-            if not len(steps):
-                continue
-            shown = _smooth(values) if smooth else values
-            if smooth:
-                raw[key].append(Line(steps, values, _lighten(color), width=0.7))
-            label = f"{shown[-1]:.3g}{suffix}"
-            panels[key].append(Line(steps, shown, color, label))
-        quality += _quality(records, color, suffix, alone=len(runs) == 1)
-    if not panels["loss"] and not quality:
+    loss, quality = _panel(runs, "loss", "training loss"), _quality(runs)
+    if not loss.lines and not quality.lines:
         raise ValueError(
             "no finite 'loss', 'eval/pq' or 'eval/stq' in "
-            f"{', '.join(runs) or 'no runs'}; give the metrics of a run that has "
-            "logged a step"
+            f"{', '.join(runs) or 'no run'}; give a run that has logged a step"
         )
-    titles = [key for key, lines in panels.items() if lines]
-    if quality:
-        titles.insert(min(1, len(titles)), "quality")
-    title = next(iter(runs)) if len(runs) == 1 else ""
-    figure, axes = chart.new_figure(len(titles), title=title)
-    every = [*quality, *(line for lines in panels.values() for line in lines)]
-    x_range = _step_axis(every)
-    for title, axis in zip(titles, axes, strict=True):
-        lines = quality if title == "quality" else panels[title]
-        y_range, log = None, False
-        if raw.get(title):
-            y_range, log = _smoothed_axis(raw[title], lines)
+    rate = _panel(runs, "learning_rate", "learning rate", smooth=False)
+    norm = _panel(runs, "grad_norm", "gradient norm, before clipping")
+    panels = [panel for panel in (loss, quality, rate, norm) if panel.lines]
+    figure, axes = chart.new_figure(
+        len(panels), title=next(iter(runs)) if len(runs) == 1 else ""
+    )
+    x_range = _step_axis([line for panel in panels for line in panel.lines])
+    for panel, axis in zip(panels, axes, strict=True):
+        y_range, log = _value_axis(panel)
         chart.draw(
             axis,
-            [*raw.get(title, ()), *lines],
-            title=TITLES[title],
+            [*panel.raw, *panel.lines],
+            title=panel.title,
             x_title="training step",
             log_y=log,
         )
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.set_xlim(*x_range)
-        if y_range:
-            axis.set_ylim(*y_range)
-        else:
-            axis.set_ylim(0, 1.05 * max(1e-9, *(line.y.max() for line in lines)))
-        chart.name_ends(axis, lines)
+        axis.set_ylim(*y_range)
+        chart.name_ends(axis, panel.lines)
     return figure
 
 
-def _quality(
-    records: Sequence[Mapping[str, Any]], color: str, suffix: str, *, alone: bool
-) -> list[Line]:
-    """Lines of what a run was evaluated by, in percent."""
-    lines = []
-    for number, (key, text) in enumerate(QUALITY.items()):
-        is_oracle = "oracle" in key
-        if text in ("things", "stuff") and not alone:
-            continue
+def _panel(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    key: str,
+    title: str,
+    *,
+    smooth: bool = True,
+) -> _Panel:
+    """One value of all runs."""
+    panel = _Panel(title, [])
+    for k, (name, records) in enumerate(runs.items()):
+        color = chart.COLORS[k % len(chart.COLORS)]
         steps, values = _series(records, key)
         if not len(steps):
             continue
-        if alone:
-            color = GREY if is_oracle else chart.COLORS[number % len(chart.COLORS)]
-        label = f"{text} {100 * values[-1]:.1f}{suffix}"
-        lines.append(
-            Line(
-                steps,
-                100 * values,
-                color,
-                label,
-                dashed=is_oracle,
-                marker="" if is_oracle else chart.MARKERS[number % len(chart.MARKERS)],
+        if smooth:
+            panel.raw.append(Line(steps, values, _lighten(color), width=0.7))
+            values = _smooth(values)
+        label = f"{values[-1]:.3g}" + (f" {name}" if len(runs) > 1 else "")
+        panel.lines.append(Line(steps, values, color, label))
+    return panel
+
+
+def _quality(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> _Panel:
+    """The scores of all runs, in percent."""
+    panel = _Panel("quality (%)", [])
+    alone = len(runs) == 1
+    for k, (name, records) in enumerate(runs.items()):
+        for number, (key, text) in enumerate(QUALITY.items()):
+            steps, values = _series(records, key)
+            if not len(steps) or (key in _OF_ONE_RUN and not alone):
+                continue
+            is_oracle = "oracle" in key
+            # A run's colour among several, a score's where there is one run.
+            color = chart.COLORS[(number if alone else k) % len(chart.COLORS)]
+            panel.lines.append(
+                Line(
+                    steps,
+                    100 * values,
+                    GREY if alone and is_oracle else color,
+                    f"{text} {100 * values[-1]:.1f}" + ("" if alone else f" {name}"),
+                    "" if is_oracle else chart.MARKERS[number % len(chart.MARKERS)],
+                    dashed=is_oracle,
+                )
             )
-        )
-    return lines
+    return panel
 
 
 def _series(
@@ -207,18 +208,18 @@ def _step_axis(lines: Sequence[Line]) -> tuple[float, float]:
     return (0.0 if 0 <= low <= 0.2 * high else low), high
 
 
-def _smoothed_axis(
-    raw: Sequence[Line], smooth: Sequence[Line]
-) -> tuple[tuple[float, float], bool]:
-    """The range of an axis of smoothed curves, and whether it is logarithmic.
+def _value_axis(panel: _Panel) -> tuple[tuple[float, float], bool]:
+    """The range of a panel's axis, and whether it is logarithmic.
 
-    It holds the smoothed values and 99 % of the raw ones: a single spike must not
-    flatten the rest.
+    It begins at 0 unless the values are smoothed. Then it holds the smoothed ones and
+    99 % of the raw ones: a single spike must not flatten the rest.
     """
-    values = np.concatenate([line.y for line in smooth])
+    values = np.concatenate([line.y for line in panel.lines])
     low, high = float(values.min()), float(values.max())
+    if not panel.raw:
+        return (0.0, 1.05 * high or 1.0), False
     log = low > 0 and high > 5 * low
-    for line in raw:
+    for line in panel.raw:
         ends = np.percentile(line.y, (0.5, 99.5))
         low, high = min(low, float(ends[0])), max(high, float(ends[1]))
     if log:
