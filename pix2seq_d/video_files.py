@@ -271,7 +271,7 @@ def _upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     display.h.
     """
     # Not frame.side_data: the frame would keep it, a cycle, and stay in memory.
-    side_data: Any = SideDataContainer(frame)  # the stub knows one kind only
+    side_data: Any = SideDataContainer(frame)  # pyright: ignore[reportCallIssue]
     stored = side_data.get("DISPLAYMATRIX")
     if stored is None:
         return pixels
