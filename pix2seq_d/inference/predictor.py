@@ -115,10 +115,15 @@ class Predictor:
         return labels, certainty
 
     def denoising(
-        self, variables: Any, images: np.ndarray, index: np.ndarray
+        self,
+        variables: Any,
+        images: np.ndarray,
+        index: np.ndarray,
+        *,
+        seed: int | None = None,
     ) -> np.ndarray:
         """The decoded estimate after every step: [num_steps, B, h, w, 2] int32."""
-        root = _root(self._seed)
+        root = _root(self._seed if seed is None else seed)
         return np.asarray(self._denoising(variables, images, index, root=root)[1])
 
 

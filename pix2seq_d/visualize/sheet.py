@@ -113,9 +113,10 @@ def filmstrip(
     captions: Sequence[str],
     label_space: LabelSpace,
     *,
-    panel_size: int = 320,
+    panel_size: int = 256,
+    columns: int = 6,
 ) -> np.ndarray:
-    """The image, then the denoising steps from noise to the prediction, in one row.
+    """The image, then the denoising steps from noise to the prediction, in rows.
 
     Segments that match one of the last state (same class, IoU > 0.5) have its
     shade, so that an object keeps its colour once it is found.
@@ -123,9 +124,10 @@ def filmstrip(
     Args:
       image: [H, W, 3] uint8 RGB.
       states: maps, ids [h, w] int with the image's aspect ratio, noise first.
-      captions: heading of each state.
+      captions: printed below each state.
       label_space: the categories.
       panel_size: long side of a panel, pixels, as in `contact_sheet`.
+      columns: panels in a row, the image included.
     Returns:
       [H, W, 3] uint8.
     Raises:
@@ -137,10 +139,17 @@ def filmstrip(
             f"filmstrip: {len(states)} states and {len(captions)} captions; give at "
             "least one state and one caption per state"
         )
-    strip = _strip(image, states, label_space, states[-1], panel_size)
-    headings = ["Image", *captions]
-    legend = legend_entries(states[-1:], label_space, counts=False)
-    return _compose([strip], headings, [[""] * len(strip)], [legend], arrows=True)
+    panels = _strip(image, states, label_space, states[-1], panel_size)
+    texts = ["Image", *captions]
+    columns = min(columns, len(panels))
+    starts = range(0, len(panels), columns)
+    return _compose(
+        [panels[k : k + columns] for k in starts],
+        [""] * columns,
+        [texts[k : k + columns] for k in starts],
+        [legend_entries(states[-1:], label_space, counts=False)],
+        arrows=True,
+    )
 
 
 def _strip(
@@ -187,7 +196,7 @@ def _compose(
     gap = 2 * _GAP if arrows else _GAP
     width = 2 * _MARGIN + columns * column + (columns - 1) * gap
     foot = [(_CAPTION + _GAP if any(texts) else 0) + _GAP for texts in captions]
-    top = _MARGIN + _HEADING + _GAP
+    top = _MARGIN + (_HEADING + _GAP if any(headings) else 0)
     bottom = top + sum(f + s[0].shape[0] for f, s in zip(foot, strips, strict=True))
     drawn = [draw_legend(e, font_size=_CAPTION, width=width) for e in legends if e]
     legend = np.concatenate(drawn)
