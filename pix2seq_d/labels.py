@@ -1,12 +1,13 @@
 """Label spaces: which categories there are, as data that travels with a checkpoint."""
 
-import colorsys
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from pix2seq_d.palette import distinct_colors
 
 VOID = 0  # semantic id and instance id of unlabelled pixels and padding
 
@@ -118,15 +119,3 @@ class LabelSpace:
                 )
             )
         return cls(tuple(made))
-
-
-def distinct_colors(n: int) -> list[tuple[int, int, int]]:
-    """N colours far apart in hue and lightness (golden-ratio hues; ours)."""
-    golden = 0.61803398875
-    colors = []
-    for k in range(n):
-        hue = (0.07 + k * golden) % 1.0
-        lightness = (0.58, 0.42, 0.70)[k % 3]
-        red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.65)
-        colors.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return colors

@@ -48,6 +48,8 @@ CORE = [
     "pix2seq_d.visualize.curves",
     "pix2seq_d.visualize.ladder_plot",
     "pix2seq_d.visualize.sheet",
+    "pix2seq_d.report.page",
+    "pix2seq_d.cli.evaluate_report",
     "pix2seq_d.cli.train",
     "pix2seq_d.cli.evaluate",
     "pix2seq_d.cli.predict",

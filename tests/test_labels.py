@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pix2seq_d.labels import Category, LabelSpace, distinct_colors
+from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.palette import distinct_colors
 
 SPACE = LabelSpace(
     (

@@ -92,16 +92,28 @@ def _shared_pixels(truth: PanopticMap, prediction: PanopticMap) -> np.ndarray:
         [np.zeros(min(pair[0].size, 1), np.int64), np.flatnonzero(changes) + 1]
     )
     lengths = np.diff(starts, append=pair[0].size)
-    rows = _rows(pair[0][starts], truth.segments, of="truth")
-    columns = _rows(pair[1][starts], prediction.segments, of="prediction")
+    rows = segment_rows(pair[0][starts], truth.segments, of="truth")
+    columns = segment_rows(pair[1][starts], prediction.segments, of="prediction")
     shape = len(truth.segments) + 1, len(prediction.segments) + 1
     # bincount sums in float64, exact to 2**53.
     table = np.bincount(rows * shape[1] + columns, lengths, shape[0] * shape[1])
     return table.astype(np.int64).reshape(shape)
 
 
-def _rows(ids: np.ndarray, segments: Sequence[Segment], *, of: str) -> np.ndarray:
-    """Row of each id: 0 for void, k + 1 for `segments[k]`."""
+def segment_rows(
+    ids: np.ndarray, segments: Sequence[Segment], *, of: str
+) -> np.ndarray:
+    """Row of each id: 0 for void, k + 1 for `segments[k]`.
+
+    Args:
+      ids: [...] integers.
+      segments: of the map.
+      of: what to call the map in a message.
+    Returns:
+      [...] int64.
+    Raises:
+      ValueError: an id has no segment, or a segment's id is wrong.
+    """
     known = np.array([0, *(s.id for s in segments)], np.int64)
     order = np.argsort(known, kind="stable")
     known = known[order]

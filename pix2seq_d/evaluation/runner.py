@@ -16,7 +16,8 @@ import numpy as np
 
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
-from pix2seq_d.evaluation.counts import Counts
+from pix2seq_d.evaluation.counts import Counts, summary
+from pix2seq_d.evaluation.diagnosis import Diagnosis, diagnose
 from pix2seq_d.evaluation.overlap import compare
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
@@ -99,11 +100,13 @@ class Report:
       pq: as `PanopticQuality.result` gives it.
       oracle: the same for the truth sent through mask size.
       images: position in the source -> the image's own mean PQ, in order.
+      diagnosis: what each kind of error costs, as `Diagnosis.result`.
     """
 
     pq: dict[str, dict[Any, Any]]
     oracle: dict[str, dict[Any, Any]]
     images: dict[int, float]
+    diagnosis: dict[str, dict[Any, Any]]
 
     @property
     def num_images(self) -> int:
@@ -140,8 +143,9 @@ class Evaluation:
         self._predict_fn = predict_fn
         self._source = source
         self._settings = settings
-        self._pq = PanopticQuality(source.label_space)
         self._oracle = PanopticQuality(source.label_space)
+        self._categories = self._oracle.categories
+        self._diagnosis = Diagnosis.zeros(len(self._categories))
         self._scored: list[tuple[int, float]] = []
         self._process_count = process_count
         self.total = len(source) if limit is None else min(limit, len(source))
@@ -181,7 +185,7 @@ class Evaluation:
                 oracle = self._finish(
                     batch["labels"][place], example, unpadded=(height, width)
                 )
-                overlap = compare(example.panoptic, oracle, self._oracle.categories)
+                overlap = compare(example.panoptic, oracle, self._categories)
                 counts = overlap.count(overlap.match())
                 rows.append(Row(place, index, example, (height, width), counts))
             yield batch, rows
@@ -201,14 +205,17 @@ class Evaluation:
             prediction = self._finish(
                 labels[row.place], row.example, unpadded=row.unpadded
             )
-            counts = self._pq.update(row.example.panoptic, prediction)
+            overlap = compare(row.example.panoptic, prediction, self._categories)
+            found = diagnose(overlap, overlap.match())
+            self._diagnosis += found
             self._oracle.add(row.oracle)
-            self._scored.append((row.index, counts.mean_pq()))
+            pq = found.counts.mean_pq()
+            self._scored.append((row.index, pq))
             yield Scored(
                 row.index,
                 row.example,
                 prediction,
-                counts.mean_pq(),
+                pq,
                 row.oracle.mean_pq(),
             )
 
@@ -220,7 +227,7 @@ class Evaluation:
         """
         shares = gather(
             {
-                "pq": self._pq.counts.to_json(),
+                "diagnosis": self._diagnosis.to_json(),
                 "oracle": self._oracle.counts.to_json(),
                 "scored": self._scored,
             }
@@ -234,13 +241,21 @@ class Evaluation:
                 f"evaluated, in {len(scored)} turns by {len(shares)} process(es); "
                 "evaluate each image once, in as many processes as share them"
             )
-        total = {}
-        for name in ("pq", "oracle"):
-            quality = PanopticQuality(self._source.label_space)
-            for share in shares:
-                quality.add(Counts.from_json(share[name]))
-            total[name] = quality.result()
-        return Report(total["pq"], total["oracle"], dict(scored))
+        diagnosis = Diagnosis.zeros(len(self._categories))
+        oracle = PanopticQuality(self._categories)
+        for share in shares:
+            diagnosis += Diagnosis.from_json(share["diagnosis"])
+            oracle.add(Counts.from_json(share["oracle"]))
+        return Report(
+            pq=summary(
+                diagnosis.counts,
+                is_thing=self._categories.is_thing,
+                ids=self._categories.ids,
+            ),
+            oracle=oracle.result(),
+            images=dict(scored),
+            diagnosis=diagnosis.result(self._categories),
+        )
 
     def _finish(
         self, labels: np.ndarray, example: Example, *, unpadded: Sequence[int]

@@ -1,5 +1,6 @@
 """A file made by launch.export, run where neither this package nor Flax is."""
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -17,7 +18,10 @@ from pix2seq_d.cli import app
 from pix2seq_d.cli import export as export_command
 from pix2seq_d.cli import predict as predict_command
 from pix2seq_d.data.shapes import Shapes
+from pix2seq_d.export import make
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import read_png_ids
+from pix2seq_d.training import checkpoint
 
 SIZES = [(40, 56), (64, 64), (31, 90)]
 
@@ -140,8 +144,49 @@ def test_the_loaded_file_says_what_it_is(file):
     assert model.metadata["num_steps"] == 2 and model.metadata["min_area"] == 3
     assert model.metadata["platforms"] == ["cpu", "cuda", "tpu"]
     assert model.label_space == Shapes.label_space
-    with pytest.raises(ValueError, match=r"images must be uint8 \[B, H, W, 3\]"):
-        model(np.zeros((4, 4, 3), np.uint8))
+    assert model.metadata["void"] == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "settings", "words"),
+    [
+        ((4, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
+        ((1, 0, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
+        (
+            (1, 4, 5, 3),
+            {"sizes": [[4, 6]]},
+            r"each in 1 \.\.\. \(4, 5\), got \[\[4, 6\]\]",
+        ),
+        ((1, 4, 5, 3), {"sizes": [[0, 5]]}, r"got \[\[0, 5\]\]"),
+        ((2, 4, 5, 3), {"sizes": [[4, 5]]}, r"sizes must be \[2, 2\]"),
+        ((1, 4, 5, 3), {"seed": 2**32}, r"seed=4294967296: .* takes 0 \.\.\. 2\*\*32"),
+        ((1, 4, 5, 3), {"seed": -1}, "seed=-1"),
+    ],
+)
+def test_arguments_that_are_none_are_named(file, images, settings, words):
+    with pytest.raises(ValueError, match=words):
+        export.load(file)(np.zeros(images, np.uint8), **settings)
+
+
+def test_void_is_told_from_a_category_of_id_0(workdir, photos, tmp_path):
+    """As KITTI-STEP's road."""
+    trained = checkpoint.load(workdir)
+    first, *others = trained.labels.categories
+    labels = LabelSpace((*others[:3], dataclasses.replace(first, id=0), *others[3:]))
+    # The least sure are void, and much is.
+    evaluation = dataclasses.replace(trained.config.evaluation, min_area=150)
+    config = dataclasses.replace(trained.config, evaluation=evaluation)
+    trained = dataclasses.replace(trained, labels=labels, config=config)
+    make.write(trained, tmp_path / "model.npz", platforms=["cpu"])
+    found = Segmenter.from_checkpoint(tmp_path / "model.npz").predict(photos[:4])
+    live = Segmenter(trained).predict(photos[:4])
+    voids = roads = 0
+    for one, other in zip(found, live, strict=True):
+        # Rounding may flip bits of random weights, see above.
+        assert np.mean((one.panoptic.ids == 0) == (other.panoptic.ids == 0)) > 0.99
+        voids += (other.panoptic.ids == 0).sum()
+        roads += sum(s.area for s in one.segments if s.category_id == 0)
+    assert voids and roads
 
 
 def rewritten(file, path, **changed):
@@ -170,7 +215,10 @@ def test_altered_files_are_refused(file, tmp_path):
         {"program": program},
         {"weight/0000": None},
         {"program": None},
-        {"metadata": described(file, sha256="0")},
+        {"metadata": described(file, num_steps=3)},
+        {"metadata": described(file, categories=[])},
+        {"weight/9999": weight},
+        {"sha256": None},
     ):
         rewritten(file, copy, **changed)
         with pytest.raises(ValueError, match="not those that were written"):
@@ -278,3 +326,24 @@ def test_what_is_built_into_the_file_cannot_be_asked_for(
     assert app.run(predict_command.main, "predict", argv) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "min_area=9: is built into" in error
+
+
+def test_a_saved_model_gives_the_labels_of_the_file(
+    workdir, file, padded, tmp_path, capsys
+):
+    tf = pytest.importorskip("tensorflow")
+    folder = tmp_path / "saved"
+    argv = [f"--checkpoint={workdir}", f"--output={folder}", "--num_steps=2"]
+    argv += ["--min_area=3", "--format=saved_model", "--platforms=cpu"]
+    assert app.run(export_command.main, "export", argv) == 0
+    images, sizes = (array[:3] for array in padded)
+    loaded = tf.saved_model.load(str(folder))
+    found = loaded.call(images, sizes, np.uint32(5))
+    expected = export.load(file)(images, sizes, seed=5)
+    # XLA of another version compiles it: bits near zero may flip.
+    for name, labels in zip(("semantic", "instance"), expected, strict=False):
+        assert np.mean(found[name].numpy() == labels) > 0.99
+    described = json.loads((folder / "assets.extra" / "metadata.json").read_text())
+    assert described["num_steps"] == 2
+    assert app.run(export_command.main, "export", argv) == 1
+    assert "is not empty; name a new folder" in capsys.readouterr().err

@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from pix2seq_d.labels import Category, LabelSpace, distinct_colors
+from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.palette import distinct_colors
 from pix2seq_d.panoptic import PanopticMap, Segment
 from pix2seq_d.visualize.colors import (
     NUM_SHADES,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from track_maps import CAR, SPACE, frame
 
-from pix2seq_d.labels import Category, LabelSpace, distinct_colors
+from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.palette import distinct_colors
 from pix2seq_d.visualize.colors import NUM_SHADES
 from pix2seq_d.visualize.track_colors import track_color, track_colors
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pix2seq_d.labels import Category, LabelSpace, distinct_colors
+from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.palette import distinct_colors
 from pix2seq_d.panoptic_index import list_some, read_label_space
 
 
