@@ -13,8 +13,8 @@
 #   --shm=SIZE       shared memory, by default 16g
 #   --print          show what would be run, and run nothing
 #
-# Stop, saved: Ctrl-C, SIGTERM or `docker stop NAME`. Go on: the same command. Logs:
-# WORKDIR/logs.
+# Stop, saved: Ctrl-C, SIGTERM or `docker stop NAME`. Go on: the same command.
+# Logs: WORKDIR/logs.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=launch/launcher.sh
