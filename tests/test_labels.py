@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from pix2seq_d.labels import Category, LabelSpace
-from pix2seq_d.palette import distinct_colors
 
 SPACE = LabelSpace(
     (
@@ -34,10 +33,6 @@ def test_json_without_colours_gets_distinct_ones():
     )
     assert len({c.color for c in space.categories}) == 133
     assert all(sum(c.color) > 0 for c in space.categories)
-
-
-def test_distinct_colors_do_not_change_with_the_number():
-    assert distinct_colors(5) == distinct_colors(9)[:5]
 
 
 @pytest.mark.parametrize("field", ["id", "name", "isthing"])

@@ -1,57 +1,42 @@
-"""Colours apart for everyone, by simulated colour blindness."""
-
-import itertools
+"""Colours of classes: how far apart they are for every reader."""
 
 import numpy as np
 import pytest
 
-from pix2seq_d import palette
-from pix2seq_d.data.shapes import Shapes
+from pix2seq_d import color_vision
+from pix2seq_d.data.shapes import LABEL_SPACE
+from pix2seq_d.palette import distinct_colors
 
 
-def least(colors):
+def least_distances(colors):
+    """The least distance of two of the colours, for each of VISIONS."""
     colors = np.array(colors)
-    pairs = np.array(list(itertools.combinations(range(len(colors)), 2)))
-    return palette.distance(colors[pairs[:, 0]], colors[pairs[:, 1]]).min()
-
-
-def test_lightness_runs_from_black_to_white():
-    lab = palette.oklab(np.array([(0, 0, 0), (255, 255, 255), (119, 119, 119)]))
-    np.testing.assert_allclose(lab[:2, 0], [0, 1], atol=1e-6)
-    assert 0.5 < lab[2, 0] < 0.6
-    np.testing.assert_allclose(lab[:, 1:], 0, atol=1e-6)  # grey has no colour
+    distance = color_vision.distance(colors[:, None], colors)
+    return distance[:, ~np.eye(len(colors), dtype=bool)].min(1)
 
 
 @pytest.mark.parametrize(
-    ("vision", "pair"),
-    [
-        ("protanopia", ((186, 30, 30), (80, 82, 0))),
-        ("deuteranopia", ((170, 60, 60), (97, 97, 60))),
-        ("tritanopia", ((0, 120, 120), (0, 115, 160))),
-    ],
+    ("n", "least"), [(5, 0.22), (10, 0.12), (20, 0.07), (133, 0.02)]
 )
-def test_what_the_colour_blind_confuse_is_near_for_them_alone(vision, pair):
-    one, other = map(np.array, pair)
-    normal = np.linalg.norm(palette.oklab(one) - palette.oklab(other))
-    blind = np.linalg.norm(
-        palette.oklab(one, vision=vision) - palette.oklab(other, vision=vision)
+def test_distinct_colors_are_apart_with_any_vision(n, least):
+    colors = distinct_colors(n)
+    assert len(set(colors)) == n
+    assert least_distances(colors).min() >= least
+
+
+def test_the_classes_of_shapes_are_apart_with_any_vision():
+    found = least_distances([c.color for c in LABEL_SPACE.categories])
+    assert found.min() >= 0.11, dict(zip(color_vision.VISIONS, found, strict=True))
+
+
+def test_a_palette_that_is_not_safe_is_told():
+    """Pure red and green of one luminance: far apart, but not for everyone."""
+    normal, protanopia, deuteranopia, tritanopia = least_distances(
+        [(200, 0, 0), (95, 95, 0)]
     )
-    assert blind < 0.6 * normal
-    assert palette.distance(one, other) <= blind + 1e-12
+    assert min(normal, tritanopia) > 2 * min(protanopia, deuteranopia)
 
 
-# A fifth of the way from black to white, and so on: measured, less a little.
-@pytest.mark.parametrize(
-    ("n", "bound"), [(5, 0.2), (10, 0.12), (20, 0.065), (40, 0.045)]
-)
-def test_colours_are_far_apart_for_all_readers(n, bound):
-    assert least(palette.distinct_colors(n)) > bound
-
-
-def test_one_class_more_changes_no_colour():
-    assert palette.distinct_colors(30)[:12] == palette.distinct_colors(12)
-    assert len(set(palette.distinct_colors(133))) == 133
-
-
-def test_the_drawn_scenes_have_such_colours():
-    assert least(Shapes.label_space.colors[1:]) > 0.07
+def test_more_colors_do_not_change_the_first():
+    assert distinct_colors(5) == distinct_colors(9)[:5]
+    assert distinct_colors(0) == []

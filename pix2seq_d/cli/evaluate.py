@@ -3,13 +3,15 @@
   python -m launch.evaluate --workdir=work/shapes
   python -m launch.evaluate --workdir=work/shapes --config.diffusion.num_steps=5
   python -m launch.evaluate --workdir=work/shapes --report
+  python -m launch.evaluate --workdir=work/shapes --ladder=1,2,5,10,20
   python -m launch.evaluate --workdir=work/shapes --follow
 
 Writes metrics.json, table.md, panoptic.json with panoptic/*.png, and examples.png
 (worst, median and best images) into <workdir>/evaluation/<step>. With --report also
-report.html, one file to look into the results with any browser. With --follow it
-waits for the checkpoints of a training that another job runs, and ends when the
-last one is evaluated.
+report.html, one file to look into the results with any browser. With --ladder, PQ
+against the number of sampler steps instead: ladder.json, ladder.md and figures. With
+--follow it waits for the checkpoints of a training that another job runs, and ends
+when the last one is evaluated.
 """
 
 import dataclasses
@@ -27,6 +29,7 @@ from pix2seq_d.cli import (
     app,
     compilation_cache,
     evaluate_checkpoint,
+    evaluate_ladder,
     evaluate_report,
     evaluate_video,
     processes,
@@ -97,6 +100,7 @@ def main(argv: list[str]) -> None:
         flag_values=values,
         lower_bound=0.0,
     )
+    evaluate_ladder.define(values)
     processes.define(values)
     assert __doc__
     sections = {processes.SECTION: processes.NAMES}
@@ -107,6 +111,12 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("--step and --follow exclude each other; give one")
     if values.all_steps and not values.follow:
         raise app.UsageError("--all_steps works with --follow only; add it")
+    ladder = evaluate_ladder.parse(values)
+    if ladder and values.report:
+        raise app.UsageError(
+            "--ladder and --report exclude each other; run the ladder first, the "
+            "report of the same output then shows it"
+        )
     processes.join(values)
     # JAX takes SIGTERM in a job of several, and tells only those who ask.
     if jax.distributed.is_initialized():
@@ -125,7 +135,19 @@ def main(argv: list[str]) -> None:
         output = trained.workdir / EVALUATION / str(trained.step)
     output = Path(output)
     kind = _kind(trained.config)
+    if ladder and kind is evaluate_video:
+        raise app.UsageError(
+            f"--ladder: {values.workdir} is a model of video, whose masks depend on "
+            "those before; evaluate it once for each --config.diffusion.num_steps=N"
+        )
     predictor, source = kind.prepare(trained.config)
+    if ladder:
+        told = evaluate_ladder.evaluate(
+            trained, predictor, source, output, ladder=ladder, limit=values.limit
+        )
+        if jax.process_index() == 0:
+            print(told)
+        return
     report = kind.evaluate(trained, predictor, source, output, limit=values.limit)
     if jax.process_index() == 0:
         print(kind.summary(report, source.label_space, output))

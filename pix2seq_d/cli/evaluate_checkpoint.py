@@ -148,5 +148,5 @@ def _write_examples(output: Path, source: Source, report: Report) -> None:
                     pq=report.images[number],
                 )
             )
-    sheet = contact_sheet(rows, source.label_space)
+    sheet = contact_sheet(rows, source.label_space, with_errors=True)
     Image.fromarray(sheet).save(output / "examples.png")

@@ -15,6 +15,7 @@ from pix2seq_d.data.source import VideoSource
 from pix2seq_d.evaluation import video_table
 from pix2seq_d.evaluation.video_runner import ScoredFrame
 from pix2seq_d.evaluation.video_scores import VideoReport
+from pix2seq_d.flat_results import JSON_NAME as FLAT_JSON
 from pix2seq_d.flat_results import write_flat
 from pix2seq_d.inference.video_predictor import VideoPredictor
 from pix2seq_d.instance_ids import IdRule
@@ -116,11 +117,14 @@ def evaluate(
 
 def summary(report: VideoReport, _: LabelSpace, output: Path) -> str:
     """What a person is told at the end."""
+    predictions = f"{output / 'panoptic.json'} (VIPSeg), {output / 'davis'}"
+    if (output / FLAT_JSON).exists():
+        predictions += f", {output / FLAT_JSON} (Cityscapes-VPS)"
     return "\n".join(
         (
             video_table.markdown(report),
             f"metrics:     {output / 'metrics.json'}",
-            f"predictions: {output / 'panoptic.json'} (VIPSeg), {output / 'davis'}",
+            f"predictions: {predictions}",
             f"pictures:    {output / 'examples.png'}",
         )
     )

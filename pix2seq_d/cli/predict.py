@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from pix2seq_d.cli import app, compilation_cache
+from pix2seq_d.cli import app, compilation_cache, predict_denoising
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
 from pix2seq_d.image_files import is_animated, read_rgb
 from pix2seq_d.progress import Progress
@@ -56,6 +56,14 @@ def main(argv: list[str]) -> None:
         "formats",
         ["panoptic", "overlay"],
         f"Of the results of images: some of {', '.join(FORMATS)}.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "denoising",
+        None,
+        sorted(predict_denoising.SUFFIXES),
+        "Of images: also write <output>/denoising/*, the decoded map after every step, "
+        "as an animation or a film strip.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -124,7 +132,14 @@ def _predict_images(
         min_area=values.min_area,
         batch_size=min(values.batch_size, len(paths)),
     )
-    failed = predict(segmenter, paths, output, settings, formats=values.formats)
+    failed = predict(
+        segmenter,
+        paths,
+        output,
+        settings,
+        formats=values.formats,
+        denoising=values.denoising,
+    )
     if others:
         names = ", ".join(sorted(p.name for p in others))
         print(f"skipped:     {len(others)} files that are no images: {names}")
@@ -138,7 +153,7 @@ def _predict_images(
 def _predict_video(
     values: flags.FlagValues, trained: Trained, path: Path, output: Path
 ) -> None:
-    for name in ("batch_size", "formats"):
+    for name in ("batch_size", "formats", "denoising"):
         if values[name].present:
             raise app.UsageError(f"--{name} is for images; leave it out for videos")
     config = trained.config
@@ -188,6 +203,7 @@ def predict(
     settings: Settings,
     *,
     formats: Sequence[str],
+    denoising: str | None = None,
 ) -> list[str]:
     """Predicts and writes; returns one message per image that cannot be read."""
     read: list[int] = []
@@ -211,13 +227,20 @@ def predict(
         found = segmenter.predict_each(images(), **settings)
         for done, result in enumerate(found, start=1):
             index = read[done - 1]
-            writer.write(result, image_id=index + 1, file_name=paths[index].name)
+            name = paths[index].name
+            stem = writer.write(result, image_id=index + 1, file_name=name)
+            if denoising:
+                file = stem + predict_denoising.SUFFIXES[denoising]
+                path = output / predict_denoising.FOLDER / file
+                predict_denoising.write_denoising(segmenter, result, path, settings)
             if done == 1:
                 progress.restart(done)  # what came before was compiling
             progress.update(done)
     for name in formats:
         made = output / (name if name in FOLDERS else f"{name}.json")
         print(f"{name + ':':<13}{made}")
+    if denoising:
+        print(f"{'denoising:':<13}{output / predict_denoising.FOLDER}")
     if animated:
         print(f"animations:  the first picture was taken of {', '.join(animated)}")
     return failed

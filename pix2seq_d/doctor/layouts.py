@@ -120,7 +120,7 @@ def open_split(
     rule: IdRule,
     builder: str = "",
 ) -> Split:
-    """Opens a split for examination.
+    """Opens a split for examination, as a training or an evaluation would read it.
 
     Args:
       layout: one of `LAYOUTS`.
@@ -135,7 +135,9 @@ def open_split(
     if layout == "coco_panoptic":
         files = find_files(root, split)
         return CocoSplit(split, *files, max_instances=max_instances, rule=rule)
-    source = open_source(layout, str(root), split, builder=builder)
+    source = open_source(
+        layout, str(root), split, builder=builder, has_void=not is_train(split)
+    )
     where = root / f"{split}.npz" if layout == "arrays" else root
     return SourceSplit(
         split,

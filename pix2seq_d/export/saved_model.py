@@ -21,8 +21,8 @@ def write(trained: Trained, folder: Path, *, platforms: Sequence[str]) -> None:
       folder: of the SavedModel, empty or absent.
       platforms: as of `make.write`.
     Raises:
-      ImportError: TensorFlow is not installed, or JAX has no jax2tf any more.
-      ValueError: a model of clips, or a folder that is not empty.
+      ValueError: a model of clips, a folder that is not empty, or TensorFlow or JAX's
+        jax2tf is not installed.
       OSError: it cannot be written.
     """
     run, weights = make.function(trained)
@@ -32,7 +32,7 @@ def write(trained: Trained, folder: Path, *, platforms: Sequence[str]) -> None:
         import tensorflow
         from jax.experimental import jax2tf
     except ImportError as error:
-        raise ImportError(
+        raise ValueError(
             f"--format=saved_model needs TensorFlow and jax.experimental.jax2tf "
             f"({error}); pip install tensorflow-cpu, or export with --format=jax"
         ) from error
@@ -64,7 +64,9 @@ def write(trained: Trained, folder: Path, *, platforms: Sequence[str]) -> None:
         tf.saved_model.save(module, str(folder), signatures=module.call)
         extra = folder / "assets.extra"
         extra.mkdir(exist_ok=True)
-        described = json.dumps(make.metadata(trained, platforms), indent=2)
-        (extra / "metadata.json").write_text(described + "\n", encoding="utf-8")
+        described = make.metadata(trained, platforms)
+        described["inputs"] = described["inputs"][1:]  # the weights are inside
+        text = json.dumps(described, indent=2) + "\n"
+        (extra / "metadata.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise cannot_write(folder, error) from error

@@ -5,13 +5,10 @@ import dataclasses
 import numpy as np
 
 from pix2seq_d.evaluation.categories import Categories
-from pix2seq_d.evaluation.diagnosis import INEXACT
 from pix2seq_d.evaluation.error_kinds import KINDS, Errors, find_errors
-from pix2seq_d.evaluation.overlap import Overlap, compare, segment_rows
+from pix2seq_d.evaluation.error_map import CORRECT, IGNORED, pair_outcomes
+from pix2seq_d.evaluation.overlap import compare, segment_rows
 from pix2seq_d.panoptic import PanopticMap
-from pix2seq_d.report.outcomes import CODE, CORRECT, IGNORED
-
-_NO_ERROR = len(KINDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +48,7 @@ def error_map(
 ) -> ErrorMap:
     """Compares two maps of one image.
 
-    A pixel is `correct` where its two segments match each other; else it belongs to
-    the error of one of them, of two to that which stands first in KINDS; `inexact` is
-    what is left, pixels that a match has too many or too few. Void of the truth is
-    `ignored`, and crowd where no predicted error lies on it.
+    Outcomes are those of `evaluation.error_map`.
 
     Args:
       truth: ids [H, W] int.
@@ -68,29 +62,11 @@ def error_map(
     truth_rows = segment_rows(truth.ids, truth.segments, of="truth")
     found_rows = segment_rows(prediction.ids, prediction.segments, of="prediction")
     return ErrorMap(
-        _table(overlap, errors)[truth_rows, found_rows],
+        pair_outcomes(overlap, errors)[truth_rows, found_rows],
         truth_rows,
         found_rows,
         *_verdicts(errors),
     )
-
-
-def _table(overlap: Overlap, errors: Errors) -> np.ndarray:
-    """[G + 1, P + 1] uint8: outcome of the pixels that each pair shares."""
-    matching = errors.matching
-    of_truth = np.where(matching.missed, errors.truth_kind, _NO_ERROR)
-    of_found = np.where(matching.spurious, errors.found_kind, _NO_ERROR)
-    # Row and column 0 are void.
-    first = np.minimum.outer(
-        np.append(_NO_ERROR, of_truth), np.append(_NO_ERROR, of_found)
-    )
-    codes = [CODE[name] for name in (*KINDS, INEXACT)]
-    table = np.array(codes, np.uint8)[first]
-    table[matching.truth + 1, matching.found + 1] = CODE[CORRECT]
-    crowd = np.append(False, overlap.crowd)[:, None]
-    table[crowd & (first == _NO_ERROR)] = CODE[IGNORED]
-    table[0] = CODE[IGNORED]
-    return table
 
 
 def _verdicts(errors: Errors) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:

@@ -7,8 +7,7 @@ of error has a pattern as well, so that a grey print still tells them.
 import dataclasses
 
 from pix2seq_d.evaluation.diagnosis import INEXACT
-
-IGNORED, CORRECT = "ignored", "correct"
+from pix2seq_d.evaluation.error_map import CORRECT, IGNORED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Outcome:
         return self.name.replace("_", " ")
 
 
-# The code of an outcome is its position.
+# The code of an outcome is its position, that of `evaluation.error_map.OUTCOMES`.
 OUTCOMES = (
     Outcome(IGNORED, "#2c2e34", "hatch", "void or crowd in the truth; does not count"),
     Outcome(CORRECT, "", "solid", "both segments match each other"),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from pix2seq_d.evaluation.error_map import CORRECT, IGNORED
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.report.frame import Frame, ShownSegment
-from pix2seq_d.report.outcomes import BY_NAME, CORRECT, IGNORED, OUTCOMES
+from pix2seq_d.report.outcomes import BY_NAME, OUTCOMES
 
 LAYERS = ("image", "truth", "prediction", "errors")
 _OPACITY = 65  # percent, of the layers over the photo

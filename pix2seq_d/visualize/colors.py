@@ -1,42 +1,61 @@
 """Segment colours: stuff in its class colour, things in shades that tell apart."""
 
-import colorsys
+import functools
 
 import numpy as np
 from scipy import ndimage
 
+from pix2seq_d import color_vision
 from pix2seq_d.labels import VOID, LabelSpace
+from pix2seq_d.palette import Color
 from pix2seq_d.panoptic import PanopticMap, resize_nearest
 
-Color = tuple[int, int, int]
+# Lightness is what readers with any vision see.
+_LIGHTNESS_STEP = 0.04  # OKLab, twice what can just be noticed
+_RANGE = (0.28, 0.97)  # from the dark of void to paper
+NUM_SHADES = 5
 
-# (hue, lightness) offsets of the shades of a class; lightness alone already
-# tells them apart, because a grey class has no hue to turn. Neighbours in the
-# list are far apart: instances take shades in this order.
-_OFFSETS = (
-    (0.0, 0.0),
-    (0.035, 0.2),
-    (-0.035, -0.16),
-    (-0.05, 0.11),
-    (0.05, -0.09),
-    (0.02, 0.29),
-    (-0.02, -0.24),
-)
-NUM_SHADES = len(_OFFSETS)
+
+@functools.cache
+def shades_of(color: Color) -> tuple[Color, ...]:
+    """The colour and `NUM_SHADES` - 1 of its hue, apart in lightness (OKLab).
+
+    Steps of 0.04, two up and two down where sRGB has them, else more to the other
+    side; those in a row are two steps or more apart where that can be. Most are
+    nearer to their class than to any other, with colour blindness, too; among 10
+    `distinct_colors` 85 % or more, among those of `shapes` 77 %.
+
+    Source: ours.
+    """
+    lightness = color_vision.seen(np.array(color))[0, 0]
+    lightness = float(np.clip(lightness, *_RANGE))
+    room = lightness - _RANGE[0], _RANGE[1] - lightness
+    down, up = (min(2, int(r / _LIGHTNESS_STEP + 1e-6)) for r in room)
+    if down < 2:
+        up = NUM_SHADES - 1 - down
+    down = NUM_SHADES - 1 - up
+    left, made = [step for step in range(-down, up + 1) if step], [0]
+    while left:
+        step = max(left, key=lambda k: (min(abs(k - old) for old in made), k))
+        made.append(step)
+        left.remove(step)
+    result = [color]
+    for step in made[1:]:
+        target = lightness + step * _LIGHTNESS_STEP
+        red, green, blue = color_vision.with_lightness(np.array(color), target).tolist()
+        result.append((red, green, blue))
+    return tuple(result)
 
 
 def shade(color: Color, index: int) -> Color:
     """Shade number `index` (modulo `NUM_SHADES`) of a colour; shade 0 is the colour."""
-    hue_offset, lightness_offset = _OFFSETS[index % NUM_SHADES]
-    if index % NUM_SHADES == 0:
-        return color
-    hue, lightness, saturation = colorsys.rgb_to_hls(*(v / 255 for v in color))
-    # Very dark and very light colours are pulled in to leave room both ways.
-    lightness = min(max(lightness, 0.40), 0.62) + lightness_offset
-    red, green, blue = colorsys.hls_to_rgb(
-        (hue + hue_offset) % 1.0, min(lightness, 0.9), saturation
-    )
-    return round(255 * red), round(255 * green), round(255 * blue)
+    return shades_of(color)[index % NUM_SHADES]
+
+
+def contrasting(color: Color) -> Color:
+    """White, or black where white has a contrast below 3 (WCAG 2.1, 1.4.11)."""
+    is_bright = 1.05 / (color_vision.luminance(np.array(color)) + 0.05) < 3
+    return (0, 0, 0) if is_bright else (255, 255, 255)
 
 
 def segment_semantics(
@@ -94,6 +113,11 @@ def segment_colors(
     thing takes the shade whose nearest user of the same class is furthest away,
     large segments first. The result does not depend on how ids are numbered.
 
+    Classes have the colours of their label space. Official ones (COCO, Cityscapes,
+    KITTI-STEP) stay as readers know them, though colour-blind ones cannot tell all
+    of them apart: outlines and names do that. Classes without a colour have one of
+    `palette.distinct_colors`.
+
     Args:
       panoptic: ids [H, W] int.
       label_space: the categories.
@@ -111,7 +135,7 @@ def segment_colors(
         shades = _shades(panoptic, label_space, taken)
     present, semantic, _ = segment_semantics(panoptic, label_space)
     return {
-        segment_id: shade(_rgb(label_space, k), shades[segment_id])
+        segment_id: shade(to_color(label_space.colors[k]), shades[segment_id])
         for segment_id, k in zip(present.tolist(), semantic.tolist(), strict=True)
     }
 
@@ -138,8 +162,9 @@ def match_segments(
     )
 
 
-def _rgb(label_space: LabelSpace, semantic: int) -> Color:
-    red, green, blue = label_space.colors[semantic].tolist()
+def to_color(rgb: np.ndarray) -> Color:
+    """[3] in 0..255 as a colour."""
+    red, green, blue = (int(value) for value in rgb)
     return red, green, blue
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,12 +20,21 @@ VOID_LIGHT: Color = (92, 95, 103)
 
 @dataclasses.dataclass(frozen=True)
 class LegendEntry:
-    """One line of a legend: name, the swatch's colours, text at the right."""
+    """One line of a legend: name, the swatch's colours, text at the right.
+
+    Attributes:
+      name: of the class.
+      colors: of the swatch, side by side.
+      detail: text at the right.
+      is_void: the swatch is hatched as void.
+      pixels: (height, width) -> [height, width, 3] uint8, the swatch instead.
+    """
 
     name: str
     colors: tuple[Color, ...]
     detail: str = ""
     is_void: bool = False
+    pixels: Callable[[int, int], np.ndarray] | None = None
 
 
 @functools.lru_cache
@@ -39,8 +48,8 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 def hatch(height: int, width: int, *, period: int) -> np.ndarray:
     """[height, width] bool: diagonal stripes, a quarter of the area True."""
-    y, x = np.indices((height, width))
-    return (x + y) % period < period / 4
+    stripe = np.arange(height + width) % period < period / 4
+    return np.lib.stride_tricks.sliding_window_view(stripe, width)[:height]
 
 
 def legend_entries(
@@ -166,7 +175,9 @@ def _draw_swatch(
 ) -> None:
     x, y, width, height = box
     pixels = np.empty((height, width, 3), np.uint8)
-    if entry.is_void:
+    if entry.pixels is not None:
+        pixels = entry.pixels(height, width)
+    elif entry.is_void:
         stripes = hatch(height, width, period=8)
         pixels[:] = np.where(stripes[..., None], VOID_LIGHT, VOID_DARK)
     else:
@@ -175,3 +186,5 @@ def _draw_swatch(
         ):
             pixels[:, columns] = entry.colors[part]
     canvas.paste(Image.fromarray(pixels), (x, y))
+    frame = (x, y, x + width - 1, y + height - 1)
+    ImageDraw.Draw(canvas).rectangle(frame, outline=GREY)  # white on paper shows, too

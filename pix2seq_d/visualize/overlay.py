@@ -9,6 +9,7 @@ from pix2seq_d.visualize.legend import PAPER, draw_legend, legend_entries
 from pix2seq_d.visualize.panels import check_image, panel
 
 _LONG_SIDE = 512  # smaller photos are enlarged to at least this, pixels
+_SMALLEST = 12  # font size of a legend, pixels
 
 
 def overlay(
@@ -19,7 +20,8 @@ def overlay(
     Photos whose long side is below 512 pixels are enlarged by the smallest
     integer that reaches it. The legend names every class present with the
     number of instances (things) or the percent area (stuff, void); it stands
-    at the right, or below photos more than 1.5 times as wide as high.
+    at the right, or below photos more than 1.5 times as wide as high. Its text has
+    the size of the names, or less, so that it does not outgrow the photo.
 
     Args:
       image: [H, W, 3] uint8 RGB.
@@ -46,11 +48,14 @@ def overlay(
         font_size=font_size,
     )
     entries = legend_entries([panoptic], label_space)
-    if width > 1.5 * height:
-        return np.concatenate(
-            [drawn, draw_legend(entries, font_size=font_size, width=width)]
-        )
-    legend = draw_legend(entries, font_size=font_size, height=height)
+    below = width > 1.5 * height
+    side = {"width": width} if below else {"height": height}
+    for size in range(font_size, _SMALLEST - 1, -2):
+        legend = draw_legend(entries, font_size=size, **side)
+        if legend.shape[0] <= height and legend.shape[1] <= width:
+            break
+    if below:
+        return np.concatenate([drawn, legend])
     missing = legend.shape[0] - height
     drawn = np.pad(drawn, ((0, missing), (0, 0), (0, 0)), constant_values=PAPER[0])
     return np.concatenate([drawn, legend], axis=1)

@@ -8,12 +8,17 @@ from scipy import ndimage
 
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, resize_nearest
-from pix2seq_d.visualize.colors import Color, segment_semantics
+from pix2seq_d.visualize.colors import Color, contrasting, segment_semantics, to_color
 from pix2seq_d.visualize.legend import VOID_DARK, VOID_LIGHT, font, hatch
 
-_TINT = 0.65  # weight of the segment colour against the photo
+TINT = 0.65  # weight of the segment colour against the photo
 _LUMA = (0.299, 0.587, 0.114)  # brightness of red, green, blue (ITU-R BT.601)
-_LINE = 0.9  # weight of the white outline
+_LINE = 0.9  # weight of the outline
+# Of a name, by the name's own colour.
+_HALO: Mapping[Color, Color] = {
+    (255, 255, 255): (24, 26, 30),
+    (0, 0, 0): (245, 245, 245),
+}
 _LABEL_GRID = 512  # label positions are searched at this long side at most
 
 
@@ -50,6 +55,11 @@ def resize_photo(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), method))
 
 
+def grey(image: np.ndarray) -> np.ndarray:
+    """Brightness of uint8 [H, W, 3]: float32 [H, W] in 0..255."""
+    return image @ np.array(_LUMA, np.float32)
+
+
 def panel(
     image: np.ndarray,
     panoptic: PanopticMap,
@@ -58,12 +68,15 @@ def panel(
     colors: Mapping[int, Color],
     size: tuple[int, int],
     font_size: int,
+    tint: float = TINT,
 ) -> np.ndarray:
     """Draws a map over its photo at `size`.
 
-    Colour 0.35 grey photo + 0.65 segment colour; white outlines, one pixel at each side
-    of a border between segments; void dark and hatched. Each segment wide
-    enough carries its class name where there is most room for it.
+    Colour (1 - tint) grey photo + tint segment colour. Borders between segments have an
+    outline at each side, one pixel wide for each 1000 of the long side, white on a
+    dark segment and black on a bright one. Void is dark and hatched. Each segment
+    wide enough carries its class name where there is most room for it, unless the
+    name would cover much of another segment.
 
     Args:
       image: [H, W, 3] uint8.
@@ -73,6 +86,7 @@ def panel(
       colors: colour of each segment id, see `segment_colors`.
       size: (height, width) of the result.
       font_size: largest size of the names, pixels; they shrink to 0.8 of it.
+      tint: weight of the segment's colour against the photo.
     Returns:
       [*size, 3] uint8.
     Raises:
@@ -82,37 +96,45 @@ def panel(
     check_image(image, panoptic)
     present, semantic, index = segment_semantics(panoptic, label_space)
     # In grey, or a red object would turn every class colour reddish.
-    photo = resize_photo(image, size) @ np.array(_LUMA, np.float32)
-    photo = photo[..., None]
-    large = resize_nearest(index, size)
+    photo = grey(resize_photo(image, size))[..., None]
+    large = resize_nearest(index.astype(np.int32), size)
     table = np.array([colors[i] for i in present.tolist()], np.float32)
-    pixels = (1 - _TINT) * photo + (_TINT * table)[large]
+    pixels = (1 - tint) * photo + (tint * table)[large]
 
     void = (present == VOID)[large]
     stripes = hatch(*size, period=max(8, max(size) // 64))[void]
     stripes = np.where(stripes[:, None], VOID_LIGHT, VOID_DARK)
-    pixels[void] = 0.15 * photo[void] + stripes
+    pixels[void] = 0.4 * (1 - tint) * photo[void] + stripes
 
     solid = _is_solid(index, present == VOID)
-    outlined = _outline(large, solid) & ~void
-    pixels[outlined] = (1 - _LINE) * pixels[outlined] + _LINE * 255
+    outlined = _outline(large, solid, width=max(1, round(max(size) / 1000)))
+    outlined &= ~void
+    # One colour for a segment: by pixel, a textured photo would make it flicker.
+    middle = np.round((1 - tint) * 128 + tint * table).astype(int)
+    lines = np.array([contrasting(to_color(row)) for row in middle], np.float32)
+    pixels[outlined] *= 1 - _LINE
+    pixels[outlined] += _LINE * lines[large[outlined]]
     canvas = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
     names = label_space.names()
     shown = [names[k] if s and k else "" for k, s in zip(semantic, solid, strict=True)]
-    _draw_names(canvas, index, shown, font_size)
+    _draw_names(canvas, index, shown, lines, font_size)
     return np.asarray(canvas)
 
 
-def _outline(index: np.ndarray, is_solid: np.ndarray) -> np.ndarray:
-    """[H, W] bool: pixels with a 4-neighbour in another segment, both solid."""
+def _outline(index: np.ndarray, is_solid: np.ndarray, *, width: int) -> np.ndarray:
+    """[H, W] bool: less than `width` from a border between two solid segments."""
     edge = np.zeros(index.shape, bool)
     solid = is_solid[index]
-    across = (index[:, 1:] != index[:, :-1]) & solid[:, 1:] & solid[:, :-1]
-    down = (index[1:] != index[:-1]) & solid[1:] & solid[:-1]
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    edge[1:] |= down
-    edge[:-1] |= down
+    for gap in range(1, width + 1):
+        # Both axes alike.
+        for turned, inside, marked in (
+            (index, solid, edge),
+            (index.T, solid.T, edge.T),
+        ):
+            border = turned[gap:] != turned[:-gap]
+            border &= inside[gap:] & inside[:-gap]
+            marked[gap:] |= border
+            marked[:-gap] |= border
     return edge
 
 
@@ -138,35 +160,60 @@ def _draw_names(
     canvas: Image.Image,
     index: np.ndarray,
     names: Sequence[str],
+    inks: np.ndarray,
     font_size: int,
 ) -> None:
     """Writes the name of each segment into it where there is room; "" is none."""
     draw = ImageDraw.Draw(canvas)
     step = -(-max(index.shape) // _LABEL_GRID)
-    index = index[step // 2 :: step, step // 2 :: step]
-    scale = canvas.height / index.shape[0]
-    boxes = ndimage.find_objects(index + 1, len(names))
+    # Void and specks may be hidden.
+    is_named = [bool(name) for name in names]
+    areas = np.bincount(index.ravel(), minlength=len(names))
+    areas = np.where(is_named, areas, np.inf)
+    coarse = index[step // 2 :: step, step // 2 :: step]
+    scale = canvas.height / coarse.shape[0]
+    per_pixel = index.shape[0] / canvas.height
+    boxes = ndimage.find_objects(coarse + 1, len(names))
     for row, (box, name) in enumerate(zip(boxes, names, strict=True)):
         if box is None or not name:
             continue
         _, top, width, bottom = font(font_size).getbbox(name)
         if (box[1].stop - box[1].start) * scale < 0.8 * width:
             continue
-        y, x, room = widest_spot(index[box] == row, aspect=width / (bottom - top))
+        y, x, room = widest_spot(coarse[box] == row, aspect=width / (bottom - top))
         size = min(font_size, int(font_size * 2 * room * scale / width))
         if size < 0.8 * font_size:
             continue
-        spot = ((box[1].start + x) * scale, (box[0].start + y) * scale)
+        centre = np.array((box[0].start + y, box[1].start + x)) * scale
+        half = np.array((bottom - top, width)) * size / font_size / 2
+        low = np.maximum((centre - half) * per_pixel, 0).astype(int)
+        high = np.ceil((centre + half) * per_pixel).astype(int)
+        if _hides_another(index[low[0] : high[0], low[1] : high[1]], row, areas):
+            continue
+        ink = to_color(inks[row])
         halo = max(1, round(size / 9))
         draw.text(
-            spot,
+            (centre[1], centre[0]),
             name,
-            (255, 255, 255),
+            ink,
             font(size),
             anchor="mm",
             stroke_width=halo,
-            stroke_fill=(24, 26, 30),
+            stroke_fill=_HALO[ink],
         )
+
+
+def _hides_another(below: np.ndarray, row: int, areas: np.ndarray) -> bool:
+    """Whether a name of segment `row` hides a quarter or more of another segment.
+
+    Args:
+      below: [h, w] int, the segments behind the name.
+      row: the segment that it names.
+      areas: [N] pixels of each segment, infinity for those that may be hidden.
+    """
+    hidden = np.bincount(below.ravel(), minlength=len(areas))
+    hidden[row] = 0
+    return bool(((hidden > 0) & (4 * hidden >= areas)).any())
 
 
 def widest_spot(mask: np.ndarray, *, aspect: float) -> tuple[float, float, float]:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pix2seq_d.evaluation.error_map import error_map
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.visualize.colors import segment_colors
+from pix2seq_d.visualize.error_map import error_legend, error_panel
 from pix2seq_d.visualize.legend import (
     GREY,
     INK,
     PAPER,
+    LegendEntry,
     draw_legend,
     font,
     legend_entries,
@@ -51,6 +54,7 @@ def contact_sheet(
     *,
     state_captions: Sequence[str] = (),
     panel_size: int = 320,
+    with_errors: bool = False,
 ) -> np.ndarray:
     """Image, truth, states and prediction of several images, one image a row.
 
@@ -64,6 +68,8 @@ def contact_sheet(
       state_captions: headings of the columns of states.
       panel_size: long side of a panel, pixels; images below it are enlarged by
         an integer, larger ones shrunk to it.
+      with_errors: whether to add what is wrong where, see `evaluation.error_map`;
+        truth and prediction then have one size.
     Returns:
       [H, W, 3] uint8.
     Raises:
@@ -73,7 +79,7 @@ def contact_sheet(
     """
     if not rows:
         raise ValueError("contact_sheet: rows is empty; give at least one SheetRow")
-    strips, captions = [], []
+    strips, captions, errors = [], [], []
     for k, row in enumerate(rows):
         if len(row.states) != len(state_captions):
             raise ValueError(
@@ -83,12 +89,22 @@ def contact_sheet(
         if row.pq is not None and not 0 <= row.pq <= 1:
             raise ValueError(f"rows[{k}].pq is {row.pq}; give a fraction in [0, 1]")
         maps = [row.truth, *row.states, row.prediction]
-        strips.append(_strip(row.image, maps, label_space, row.truth, panel_size))
+        strip = _strip(row.image, maps, label_space, row.truth, panel_size)
         score = "" if row.pq is None else f"PQ {100 * row.pq:.1f}"
         captions.append([row.title, *[""] * (len(maps) - 1), score])
+        if with_errors:
+            errors.append(error_map(row.truth, row.prediction, label_space))
+            size = strip[0].shape[0], strip[0].shape[1]
+            strip.append(error_panel(row.image, errors[-1], size=size))
+            captions[-1].append("")
+        strips.append(strip)
     headings = ["Image", "Ground truth", *state_captions, "Prediction"]
+    headings += ["Errors"] * with_errors
     shown = [m for row in rows for m in (row.truth, row.prediction)]
-    return _compose(strips, headings, captions, shown, label_space, arrows=False)
+    legends = [legend_entries(shown, label_space, counts=False)]
+    if with_errors:
+        legends.append(error_legend(errors))
+    return _compose(strips, headings, captions, legends, arrows=False)
 
 
 def filmstrip(
@@ -97,9 +113,10 @@ def filmstrip(
     captions: Sequence[str],
     label_space: LabelSpace,
     *,
-    panel_size: int = 320,
+    panel_size: int = 256,
+    columns: int = 6,
 ) -> np.ndarray:
-    """The image, then the denoising steps from noise to the prediction, in one row.
+    """The image, then the denoising steps from noise to the prediction, in rows.
 
     Segments that match one of the last state (same class, IoU > 0.5) have its
     shade, so that an object keeps its colour once it is found.
@@ -107,9 +124,10 @@ def filmstrip(
     Args:
       image: [H, W, 3] uint8 RGB.
       states: maps, ids [h, w] int with the image's aspect ratio, noise first.
-      captions: heading of each state.
+      captions: printed below each state.
       label_space: the categories.
       panel_size: long side of a panel, pixels, as in `contact_sheet`.
+      columns: panels in a row, the image included.
     Returns:
       [H, W, 3] uint8.
     Raises:
@@ -121,10 +139,16 @@ def filmstrip(
             f"filmstrip: {len(states)} states and {len(captions)} captions; give at "
             "least one state and one caption per state"
         )
-    strip = _strip(image, states, label_space, states[-1], panel_size)
-    headings = ["Image", *captions]
+    panels = _strip(image, states, label_space, states[-1], panel_size)
+    texts = ["Image", *captions]
+    columns = min(columns, len(panels))
+    starts = range(0, len(panels), columns)
     return _compose(
-        [strip], headings, [[""] * len(strip)], states[-1:], label_space, arrows=True
+        [panels[k : k + columns] for k in starts],
+        [""] * columns,
+        [texts[k : k + columns] for k in starts],
+        [legend_entries(states[-1:], label_space, counts=False)],
+        arrows=True,
     )
 
 
@@ -158,12 +182,11 @@ def _compose(
     strips: Sequence[Sequence[np.ndarray]],
     headings: Sequence[str],
     captions: Sequence[Sequence[str]],
-    shown: Sequence[PanopticMap],
-    label_space: LabelSpace,
+    legends: Sequence[Sequence[LegendEntry]],
     *,
     arrows: bool,
 ) -> np.ndarray:
-    """Headings, rows of panels with captions, and the legend of the maps shown."""
+    """Headings, rows of panels with captions, and the legends."""
     columns = len(headings)
     heading_font, caption_font = font(_HEADING), font(_CAPTION)
     column = max(
@@ -173,10 +196,10 @@ def _compose(
     gap = 2 * _GAP if arrows else _GAP
     width = 2 * _MARGIN + columns * column + (columns - 1) * gap
     foot = [(_CAPTION + _GAP if any(texts) else 0) + _GAP for texts in captions]
-    top = _MARGIN + _HEADING + _GAP
+    top = _MARGIN + (_HEADING + _GAP if any(headings) else 0)
     bottom = top + sum(f + s[0].shape[0] for f, s in zip(foot, strips, strict=True))
-    entries = legend_entries(shown, label_space, counts=False)
-    legend = draw_legend(entries, font_size=_CAPTION, width=width)
+    drawn = [draw_legend(e, font_size=_CAPTION, width=width) for e in legends if e]
+    legend = np.concatenate(drawn)
 
     canvas = Image.new("RGB", (width, bottom + legend.shape[0]), PAPER)
     canvas.paste(Image.fromarray(legend), (0, bottom))

@@ -59,9 +59,9 @@ def scores_of(folder):
 def test_new_checkpoints_are_scored_once_until_the_last(
     trained, workdir, monkeypatch, capsys
 ):
-    compiled, predict = [], image.predict
+    compiled, sample = [], image.sample
     monkeypatch.setattr(
-        image, "predict", lambda *a, **k: compiled.append(1) or predict(*a, **k)
+        image, "sample", lambda *a, **k: compiled.append(1) or sample(*a, **k)
     )
     first = workdir / "evaluation" / "2" / "metrics.json"
 

@@ -187,13 +187,14 @@ def test_a_video_becomes_maps_tracks_and_a_video(predicted, frames):
 
 
 def test_a_stopped_run_goes_on_to_the_same_maps(
-    workdir, clip, predicted, tmp_path, monkeypatch
+    workdir, clip, predicted, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(predict_video, "_SAVE_EVERY", 3)
     output = tmp_path / "out"
     push = predict_video.Stream.push
     argv = predict_argv(workdir, clip, output, "--min_area=1")
     stop_at(7, monkeypatch, argv)
+    assert "7 frames are finished and kept; the same" in capsys.readouterr().err
     assert len(maps_of(output)) == 7 and not (output / "clip.mp4").exists()
     pushed = []
 
@@ -385,7 +386,7 @@ def test_images_of_any_seed_are_compiled_once(workdir, frames, caplog):
     segmenter = Segmenter.from_checkpoint(workdir)
     with jax.log_compiles(), caplog.at_level("WARNING"):
         maps = [segmenter.predict(frames[0], seed=seed).panoptic for seed in (0, 1)]
-    compiled = [r for r in caplog.records if "Compiling jit(_predict)" in r.message]
+    compiled = [r for r in caplog.records if "Compiling jit(_sample)" in r.message]
     assert len(compiled) == 1, [r.message for r in caplog.records]
     assert (maps[0].ids != maps[1].ids).any()
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import resource
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,7 @@ from pix2seq_d.cli import app
 from pix2seq_d.cli import export as export_command
 from pix2seq_d.cli import predict as predict_command
 from pix2seq_d.data.shapes import Shapes
+from pix2seq_d.export import file as file_format
 from pix2seq_d.export import make
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import read_png_ids
@@ -152,7 +154,11 @@ def test_the_loaded_file_says_what_it_is(file):
     [
         ((4, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
         ((1, 0, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
-        ((1, 4, 5, 3), {"sizes": [[4, 6]]}, r"each in 1 \.\.\. \(4, 5\), got \[\[4, 6\]\]"),
+        (
+            (1, 4, 5, 3),
+            {"sizes": [[4, 6]]},
+            r"each in 1 \.\.\. \(4, 5\), got \[\[4, 6\]\]",
+        ),
         ((1, 4, 5, 3), {"sizes": [[0, 5]]}, r"got \[\[0, 5\]\]"),
         ((2, 4, 5, 3), {"sizes": [[4, 5]]}, r"sizes must be \[2, 2\]"),
         ((1, 4, 5, 3), {"seed": 2**32}, r"seed=4294967296: .* takes 0 \.\.\. 2\*\*32"),
@@ -164,25 +170,25 @@ def test_arguments_that_are_none_are_named(file, images, settings, words):
         export.load(file)(np.zeros(images, np.uint8), **settings)
 
 
-def test_void_is_told_from_a_category_of_id_0(workdir, photos, tmp_path):
-    """As KITTI-STEP's road."""
+def test_void_is_told_from_a_category_of_id_0(workdir, tmp_path):
+    """As KITTI-STEP's road; here the largest segment's class has it."""
+    scene = Shapes("val", size=(64, 64), num_examples=1)[0].image
     trained = checkpoint.load(workdir)
-    first, *others = trained.labels.categories
-    labels = LabelSpace((*others[:3], dataclasses.replace(first, id=0), *others[3:]))
-    # The least sure are void, and much is.
-    evaluation = dataclasses.replace(trained.config.evaluation, min_area=150)
-    config = dataclasses.replace(trained.config, evaluation=evaluation)
-    trained = dataclasses.replace(trained, labels=labels, config=config)
+    live = Segmenter(trained).predict(scene)
+    largest = live.segments[0].category_id
+    categories = tuple(
+        dataclasses.replace(c, id=0) if c.id == largest else c
+        for c in trained.labels.categories
+    )
+    trained = dataclasses.replace(trained, labels=LabelSpace(categories))
     make.write(trained, tmp_path / "model.npz", platforms=["cpu"])
-    found = Segmenter.from_checkpoint(tmp_path / "model.npz").predict(photos[:4])
-    live = Segmenter(trained).predict(photos[:4])
-    voids = roads = 0
-    for one, other in zip(found, live, strict=True):
-        # Rounding may flip bits of random weights, see above.
-        assert np.mean((one.panoptic.ids == 0) == (other.panoptic.ids == 0)) > 0.99
-        voids += (other.panoptic.ids == 0).sum()
-        roads += sum(s.area for s in one.segments if s.category_id == 0)
-    assert voids and roads
+    found = Segmenter.from_checkpoint(tmp_path / "model.npz").predict(scene)
+    void, road = found.panoptic.ids == 0, found.panoptic.ids != 0
+    road &= found.semantic == 0
+    # Rounding may flip bits of random weights, see above.
+    assert (live.semantic == 0).any()
+    assert np.mean(void == (live.semantic == 0)) > 0.99
+    assert np.mean(road == (live.semantic == largest)) > 0.99
 
 
 def rewritten(file, path, **changed):
@@ -341,5 +347,31 @@ def test_a_saved_model_gives_the_labels_of_the_file(
         assert np.mean(found[name].numpy() == labels) > 0.99
     described = json.loads((folder / "assets.extra" / "metadata.json").read_text())
     assert described["num_steps"] == 2
+    named = [text.partition(":")[0] for text in described["inputs"]]
+    assert named == ["images", "sizes", "seed"]
     assert app.run(export_command.main, "export", argv) == 1
     assert "is not empty; name a new folder" in capsys.readouterr().err
+
+
+def test_a_saved_model_needs_tensorflow(workdir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    argv = [f"--checkpoint={workdir}", f"--output={tmp_path / 'saved'}"]
+    argv.append("--format=saved_model")
+    assert app.run(export_command.main, "export", argv) == 1
+    error = capsys.readouterr().err.strip()
+    assert "pip install tensorflow-cpu" in error and "\n" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"the last export")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"model\.npz cannot be written"):
+            file_format.save(path, b"program", [np.zeros(10_000, np.float32)], {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    assert path.read_bytes() == b"the last export"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from panoptic_maps import CATEGORIES, DOOR, SKY, TREE, random_pair, strip
 
+from pix2seq_d.evaluation import error_map as error_map_of_pixels
 from pix2seq_d.evaluation.categories import Categories
 from pix2seq_d.evaluation.diagnosis import diagnose
 from pix2seq_d.evaluation.error_kinds import KINDS
@@ -96,3 +97,7 @@ def test_verdicts_are_those_that_pq_counts(seed):
     # Each missed segment is seen as an error wherever it is.
     missed = [k + 1 for k, v in enumerate(made.truth) if v.outcome in KINDS]
     assert is_error[np.isin(made.truth_rows, missed)].all()
+
+
+def test_the_page_knows_every_outcome_by_its_code():
+    assert tuple(outcome.name for outcome in OUTCOMES) == error_map_of_pixels.OUTCOMES

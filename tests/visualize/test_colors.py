@@ -3,14 +3,19 @@ import itertools
 import numpy as np
 import pytest
 
+from pix2seq_d import color_vision
+from pix2seq_d.data import label_spaces
+from pix2seq_d.data.shapes import LABEL_SPACE as SHAPES
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.palette import distinct_colors
 from pix2seq_d.panoptic import PanopticMap, Segment
 from pix2seq_d.visualize.colors import (
     NUM_SHADES,
+    contrasting,
     match_segments,
     segment_colors,
     shade,
+    shades_of,
 )
 
 SPACE = LabelSpace(
@@ -31,11 +36,41 @@ def cars_in_a_row(n: int) -> PanopticMap:
     "color", [*distinct_colors(12), (0, 0, 0), (255, 255, 255), (128, 128, 128)]
 )
 def test_shades_of_any_colour_differ(color):
-    shades = np.array([shade(color, k) for k in range(NUM_SHADES)], int)
-    distance = np.abs(shades[:, None] - shades[None]).sum(-1)
+    made = np.array(shades_of(color))
+    distance = color_vision.distance(made[:, None], made).min(0)
     assert shade(color, 0) == color
-    assert distance[~np.eye(NUM_SHADES, dtype=bool)].min() >= 25
+    # 0.02 can just be noticed; steps are 0.04, less than that with some blindness.
+    assert distance[~np.eye(NUM_SHADES, dtype=bool)].min() >= 0.024
+    in_a_row = distance[range(2), range(1, 3)]
+    assert in_a_row.min() >= 0.048
     assert shade(color, NUM_SHADES + 2) == shade(color, 2)
+
+
+@pytest.mark.parametrize(
+    ("palette", "least"),
+    [
+        # Share of shades nearest to their own class: normal, protanopia,
+        # deuteranopia, tritanopia. The official colours overlap by themselves.
+        ([c.color for c in SHAPES.categories], (0.95, 0.77, 0.77, 0.77)),
+        (distinct_colors(10), (0.94, 0.85, 0.85, 0.85)),
+        (distinct_colors(5), (1, 1, 0.96, 1)),
+    ],
+)
+def test_shades_stay_with_their_class(palette, least):
+    made = np.array([shades_of(color) for color in palette])  # [K, NUM_SHADES, 3]
+    distance = color_vision.distance(made[:, :, None], np.array(palette))
+    own = distance.argmin(-1) == np.arange(len(palette))[:, None]
+    assert (own.mean((1, 2)) >= least).all(), own.mean((1, 2))
+
+
+@pytest.mark.parametrize("name", label_spaces.NAMES)
+def test_text_and_lines_have_contrast_on_any_class(name):
+    """WCAG 2.1 asks 3 of lines and large text."""
+    for category in label_spaces.read(name).categories:
+        for color in shades_of(category.color):
+            pair = np.array([color, contrasting(color)])
+            dark, bright = sorted(color_vision.luminance(pair))
+            assert (bright + 0.05) / (dark + 0.05) >= 3
 
 
 def test_stuff_and_first_thing_have_the_class_colour_and_void_is_black():

@@ -55,6 +55,58 @@ def test_outline_is_two_pixels_at_the_border_and_nowhere_else():
     assert np.flatnonzero(bright).tolist() == [27, 28]
 
 
+def test_outline_is_black_on_bright_segments_and_grows_with_the_photo():
+    bright = dataclasses.replace(SPACE.categories[1], color=(240, 230, 120))
+    space = LabelSpace((SPACE.categories[0], bright))
+    for factor, width in ((8, 1), (48, 3)):  # long sides of 512 and 3072
+        image, ids = (
+            np.repeat(np.repeat(a[22:24], factor, 0), factor, 1)
+            for a in (IMAGE, scene().ids)
+        )
+        drawn = overlay(image, PanopticMap(ids, scene().segments), space).astype(int)
+        border, row = 16 * factor, drawn[1]
+        outside, inside = row[border - width : border], row[border : border + width]
+        assert (outside > 220).all() and (inside < 35).all()
+        beside = row[[border - width - 1, border + width]]
+        assert (beside.min(-1) < 220).all() and (beside.max(-1) > 35).all()
+
+
+@pytest.mark.parametrize(("side", "is_named"), [(0, True), (1, True), (2, False)])
+def test_a_name_hides_specks_but_no_segment(side, is_named):
+    """Squares so small that the search for the best place, in thirds, misses them."""
+    ids = np.full((60, 1536), 9, np.int32)
+    others = []
+    for y in range(2, 60, 6):
+        for x in range(2, 1536, 12):
+            others.append(Segment(20 + len(others), 1))
+            ids[y : y + side, x : x + side] = others[-1].id
+    panoptic = PanopticMap(ids, (Segment(9, 2), *others))
+    renamed = dataclasses.replace(SPACE.categories[1], name="cat")
+    drawn = [
+        overlay(np.zeros((60, 1536, 3), np.uint8), panoptic, space)[:60]
+        for space in (SPACE, LabelSpace((SPACE.categories[0], renamed)))
+    ]
+    assert (drawn[0] != drawn[1]).any() == is_named
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (480, 640), (300, 900), (900, 300)])
+def test_a_legend_of_forty_classes_does_not_outgrow_the_photo(shape):
+    space = LabelSpace(
+        tuple(Category(k, f"class number {k}", True, (5 * k, 90, 0)) for k in range(41))
+    )
+    ids = np.zeros(shape, np.int32)
+    columns = np.arange(shape[1]) * 40 // shape[1] + 1
+    ids[:] = columns
+    panoptic = PanopticMap(ids, tuple(Segment(k, k) for k in range(1, 41)))
+    drawn = overlay(np.zeros((*shape, 3), np.uint8), panoptic, space)
+    height, width = (max(1, 512 // max(shape)) * n for n in shape)
+    legend = drawn[height:] if width > 1.5 * height else drawn[:, width:]
+    assert legend.shape[0] <= height and legend.shape[1] <= width
+    for k in range(1, 41):
+        assert (legend == (5 * k, 90, 0)).all(-1).sum() > 50
+    assert (legend[:, -4:] == 255).all()  # nothing runs over the edge
+
+
 def test_void_is_dark_and_hatched():
     drawn = overlay(IMAGE, scene(), SPACE).astype(int)[:60, :60]
     assert drawn.max() < 140

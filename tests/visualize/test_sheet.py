@@ -29,10 +29,12 @@ TRUTH = cars((2, 15), (17, 28))
 ROW = SheetRow(image=IMAGE, truth=TRUTH, prediction=TRUTH)
 
 
-def panels(sheet: np.ndarray, count: int, *, gap: int = GAP) -> list[np.ndarray]:
+def panels(
+    sheet: np.ndarray, count: int, *, gap: int = GAP, top: int = TOP
+) -> list[np.ndarray]:
     """The panels, 320 x 320 each, of the first row."""
     left = [MARGIN + k * (320 + gap) for k in range(count)]
-    return [sheet[TOP : TOP + 320, x : x + 320] for x in left]
+    return [sheet[top : top + 320, x : x + 320] for x in left]
 
 
 def test_panels_are_where_they_should_be():
@@ -90,6 +92,23 @@ def test_states_have_columns_with_captions():
     assert y.max() < TOP and x.min() > MARGIN + 3 * (320 + GAP)
 
 
+def test_errors_have_a_column_and_a_legend():
+    prediction = cars((2, 15))
+    row = dataclasses.replace(ROW, prediction=prediction)
+    plain = contact_sheet([row], SPACE)
+    sheet = contact_sheet([row], SPACE, with_errors=True)
+    assert sheet.shape[1] == plain.shape[1] + 320 + GAP
+    assert sheet.shape[0] > plain.shape[0]
+    np.testing.assert_array_equal(panels(sheet, 3)[2], panels(plain, 3)[2])
+    errors = panels(sheet, 4)[3].astype(int)
+    # The second car is missed: orange; the first is right: grey.
+    missed, right = errors[60, 180:270], errors[60, 40:140]
+    assert (missed[:, 0] - missed[:, 2] > 40).mean() > 0.5
+    assert (np.ptp(right, axis=1) == 0).all()
+    perfect = contact_sheet([ROW], SPACE, with_errors=True)
+    assert perfect.shape[0] == plain.shape[0]  # nothing to explain
+
+
 def test_photos_of_different_shapes_are_centred_in_columns():
     wide = np.full((20, 400, 3), 7, np.uint8)
     ids = np.ones((20, 400), np.int32)
@@ -101,15 +120,36 @@ def test_photos_of_different_shapes_are_centred_in_columns():
 
 
 def test_filmstrip_shows_image_then_states_with_arrows_between():
-    strip = filmstrip(IMAGE, [cars((2, 9)), TRUTH], ["noise", "end"], SPACE)
+    strip = filmstrip(
+        IMAGE, [cars((2, 9)), TRUTH], ["noise", "end"], SPACE, panel_size=320
+    )
     gap = 2 * GAP
     assert strip.shape[1] == 2 * MARGIN + 3 * 320 + 2 * gap
-    image, first, last = panels(strip, 3, gap=gap)
+    image, first, last = panels(strip, 3, gap=gap, top=MARGIN)
     assert (image == 128).all() and (first != last).any()
-    arrow = strip[TOP : TOP + 320, MARGIN + 320 : MARGIN + 320 + gap]
+    arrow = strip[MARGIN : MARGIN + 320, MARGIN + 320 : MARGIN + 320 + gap]
     assert 50 < (arrow != 255).any(-1).sum() < 400
-    _, alone, _ = panels(filmstrip(IMAGE, [TRUTH] * 2, ["a", "b"], SPACE), 3, gap=gap)
+    twice = filmstrip(IMAGE, [TRUTH] * 2, ["a", "b"], SPACE, panel_size=320)
+    _, alone, _ = panels(twice, 3, gap=gap, top=MARGIN)
     np.testing.assert_array_equal(alone, last)
+
+
+def test_filmstrip_of_many_states_goes_on_in_the_next_row():
+    texts = [f"step {k}" for k in range(1, 7)]
+    states = [cars((2, 9))] * 5 + [TRUTH]
+    strip = filmstrip(IMAGE, states, texts, SPACE, panel_size=64, columns=3)
+    assert strip.shape[1] == 2 * MARGIN + 3 * 64 + 2 * 2 * GAP
+    # Image and 6 states: the last one begins the third row.
+    below = 64 + 15 + 2 * GAP
+    spots = [(MARGIN + below * y, MARGIN) for y in range(3)]
+    found = [strip[y : y + 64, x : x + 64] for y, x in spots]
+    assert (found[0] == 128).all()
+    assert (found[1] != found[2]).any()
+    other = filmstrip(
+        IMAGE, states, [*texts[:5], "end"], SPACE, panel_size=64, columns=3
+    )
+    y, _ = np.nonzero((strip != other).any(-1))
+    assert y.min() >= spots[2][0] + 64  # its caption
 
 
 def test_bad_input_is_named():

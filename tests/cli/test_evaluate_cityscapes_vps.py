@@ -27,10 +27,9 @@ class Frames:
     `change` is made of the labels [B, T, h, w, 2].
     """
 
-    mesh = meshes.make_mesh(jax.devices()[:1])
-
     def __init__(self, change=lambda labels: labels):
         self.change = change
+        self.mesh = meshes.make_mesh(jax.devices()[:1])
 
     def of(self, variables):
         return self
@@ -50,7 +49,11 @@ class Frames:
 
 
 def evaluate(trained, source, output, *, limit=None, **options):
-    evaluate_video.evaluate(trained, Frames(**options), source, output, limit=limit)
+    predictor = Frames(**options)
+    report = evaluate_video.evaluate(trained, predictor, source, output, limit=limit)
+    told = evaluate_video.summary(report, trained.labels, output)
+    for name in ("panoptic.json (VIPSeg)", "pred.json (Cityscapes-VPS)"):
+        assert f"{output}/{name}" in told
 
 
 @pytest.fixture(scope="module")
