@@ -44,6 +44,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/shellcheck --external-sources .ci/run launch/*.sh launch/*/*.sh launch/*/*.sbatch
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

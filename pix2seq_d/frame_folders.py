@@ -28,7 +28,7 @@ class FrameFolder(Video):
     def __init__(self, path: Path | str, *, rate: float = 24.0, skip: int = 0) -> None:
         if not rate > 0:
             raise ValueError(f"rate {rate}: must be more than 0 frames a second")
-        self._files = _image_files(Path(path))
+        self._files = image_files(Path(path))
         self._rate, self._skip = rate, skip
         height, width = read_rgb(self._files[0], upright=True).shape[:2]
         self.facts = VideoFacts(
@@ -48,7 +48,13 @@ class FrameFolder(Video):
         self.num_read = len(self._files)
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """The frames of a folder, in the order of the numbers in their names.
+
+    Raises:
+      FileNotFoundError: no such folder, or no image in it.
+      ValueError: two images differ in their suffix only.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; check the path")
     files = sorted(

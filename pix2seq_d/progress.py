@@ -60,6 +60,8 @@ class Progress:
 
     def update(self, done: int, text: str = "") -> None:
         """Shows that `done` units are done; `text` is put behind."""
+        if self._total is not None and done > self._total:
+            self._total = None  # it was an estimate
         now = time.monotonic()
         terminal = self._stream.isatty()
         finished = self._total is not None and done >= self._total

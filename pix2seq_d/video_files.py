@@ -12,6 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -269,8 +270,9 @@ def _upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     x' = a x + c y, y' = b x + d y, in steps of 90 degrees. Source: libavutil,
     display.h.
     """
-    side_data: Any = frame.side_data  # the stub knows one kind only
-    stored = side_data.get("DISPLAYMATRIX")
+    # Not frame.side_data: the frame would keep it, a cycle, and stay in memory.
+    container: Any = SideDataContainer  # the stub knows no argument and one kind
+    stored = container(frame).get("DISPLAYMATRIX")
     if stored is None:
         return pixels
     matrix = np.frombuffer(bytes(stored), np.int32)

@@ -65,6 +65,7 @@ class VideoResults:
     ) -> None:
         _check_name(video)
         self._directory, self._label_space = Path(directory), label_space
+        self._video = video
         self._panoptic = self._directory / "panoptic" / video
         self._davis = self._directory / "davis" / video
         self._names: set[str] = set()
@@ -152,13 +153,7 @@ class VideoResults:
           FileNotFoundError: a PNG was removed.
           ValueError: a PNG is damaged.
         """
-        for entry in read_frames(self._log):
-            segments = tuple(
-                Segment(s["id"], s["category_id"], bool(s["iscrowd"]), s["instance"])
-                for s in entry["segments_info"]
-            )
-            file = File.read(self._panoptic / f"{entry['name']}.png")
-            yield decode_map(file, segments=segments, described_in=self._log)
+        yield from finished_frames(self._directory, self._video)
 
     def close(self) -> None:
         """Writes the JSON of all videos in the directory."""
@@ -213,6 +208,26 @@ class VideoResults:
                     f"{folder}: holds PNGs that are not of an earlier run; move them, "
                     "or give another folder for the results"
                 )
+
+
+def finished_frames(directory: Path, video: str) -> Iterator[PanopticMap]:
+    """Reads the finished frames of a video, in order, one at a time; changes nothing.
+
+    Args:
+      directory: of the `VideoResults` that wrote them.
+      video: its name.
+    Raises:
+      FileNotFoundError: there is no such video, or a PNG was removed.
+      ValueError: a PNG is damaged.
+    """
+    log = log_path(directory, video)
+    for entry in read_frames(log):
+        segments = tuple(
+            Segment(s["id"], s["category_id"], bool(s["iscrowd"]), s["instance"])
+            for s in entry["segments_info"]
+        )
+        file = File.read(directory / "panoptic" / video / f"{entry['name']}.png")
+        yield decode_map(file, segments=segments, described_in=log)
 
 
 def _check_name(name: str) -> None:

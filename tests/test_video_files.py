@@ -1,5 +1,7 @@
 """Reading videos: real files of every kind, whole and broken, made here by PyAV."""
 
+import gc
+import re
 import weakref
 
 import av
@@ -237,6 +239,40 @@ def test_a_last_frame_of_half_its_bytes_is_told(tmp_path, suffix, codec):
     assert "the file ends before it should" in video.note
 
 
+@pytest.mark.parametrize(
+    ("suffix", "format", "codec"),
+    [
+        (".avi", None, "mpeg4"),
+        (".flv", None, "flv"),
+        (".ts", "mpegts", "libx264"),
+        (".wmv", None, "wmv2"),
+    ],
+)
+def test_lost_frames_that_no_format_tells_are_lost_in_silence(
+    tmp_path, suffix, format, codec
+):
+    """What docs/video.md says of them; a note would be welcome."""
+    path = tmp_path / f"whole{suffix}"
+    whole = make(path, map(noise, range(30)), codec=codec, format=format)
+    video, _ = read(cut(whole, spans(whole)[-3][0], f"cut{suffix}"))
+    assert video.num_read < 30 and video.note == ""
+
+
+def test_a_fragmented_file_tells_half_a_fragment_only(tmp_path):
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    whole = make(
+        tmp_path / "whole.mp4",
+        map(noise, range(20)),
+        options={"g": "5", "sc_threshold": "0"},
+        container_options=options,
+    )
+    third = [match.start() - 4 for match in re.finditer(b"moof", whole.read_bytes())][2]
+    video, _ = read(cut(whole, third, "two.mp4"))
+    assert video.num_read == 10 and video.note == ""
+    video, _ = read(cut(whole, spans(whole)[12][0], "more.mp4"))
+    assert video.num_read == 12 and "the file ends before it should" in video.note
+
+
 def test_half_a_file_without_its_index_is_named(tmp_path):
     whole = make(tmp_path / "whole.mp4", map(noise, range(10)))
     with pytest.raises(
@@ -363,10 +399,18 @@ def test_skipping_gives_the_rest_of_the_same_frames(tmp_path, skip):
 def test_one_frame_is_in_memory(tmp_path):
     path = make(tmp_path / "clip.webm", [gray(k % 20) for k in range(40)])
     images = []
-    with VideoFile(path) as video:
-        for frame in video:
-            images.append(weakref.ref(frame.image))
-            assert sum(image() is not None for image in images) <= 2
+    gc.collect()
+    gc.disable()  # what waits for it is in memory
+    try:
+        with VideoFile(path) as video:
+            for frame in video:
+                images.append(weakref.ref(frame.image))
+                assert sum(image() is not None for image in images) <= 2
+                decoded = (x for x in gc.get_objects() if isinstance(x, av.VideoFrame))
+                # At the end come all those together that the decoder's threads held.
+                assert sum(1 for _ in decoded) <= 20
+    finally:
+        gc.enable()
     assert len(images) == 40
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from pix2seq_d.cli import app, evaluate, predict, train
+from pix2seq_d.cli import app, curves, evaluate, predict, train
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
@@ -28,7 +28,7 @@ from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.writer import JSON_LINES
-from pix2seq_d.visualize.curves import read_metrics, training_curves
+from pix2seq_d.visualize.curves import read_metrics
 from pix2seq_d.visualize.sheet import SheetRow, contact_sheet
 
 NUM_PHOTOS = 12
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     )
     picture = workdir / "demo.png"
     Image.fromarray(denoising_sheet(trained, source)).save(picture)
-    training_curves(workdir / JSON_LINES, workdir / "curves.png")
+    curves.draw([workdir], workdir / "curves.png")
     print(f"\n{summary(workdir, trained.step)}\n")
     print(f"look at   {picture}  (image, truth, denoising, prediction)")
     print(f"          {workdir / 'evaluation' / str(trained.step) / 'examples.png'}")

@@ -2,33 +2,45 @@
 
 import dataclasses
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 
 from pix2seq_d import accelerators
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
-from pix2seq_d.dry_run import fitting, measure, report, topology
+from pix2seq_d.dry_run import fitting, measure, prices, report, sampling, topology
 from pix2seq_d.dry_run.memory import DoesNotFit
 from pix2seq_d.training import length
 
 
-def run(config: Config, *, slice_name: str | None) -> int:
+def run(config: Config, *, slice_name: str | None, prices_file: str | None) -> int:
     """Compiles the training step and prints what it costs; reads no data.
 
     Args:
       config: of the training.
       slice_name: TPU slice to compile for, e.g. v5e:4x4; None: the devices at hand.
+      prices_file: of `prices.read`; None: no money is printed.
     Returns:
       Exit status: 0, or 1 where the step does not fit in memory.
     """
+    known_prices = None if prices_file is None else prices.read(prices_file)
     config, assumed = settle(config)
     for line in assumed:
         print(f"assumed      {line}")
     devices = topology.devices(slice_name) if slice_name else jax.devices()
     program = measure.program_of(config, devices)
-    print(report.model(config, program), flush=True)
+    print(report.model(config, program))
+    print(report.sampling(sampling.mask_flops(config)), flush=True)
     _say("compiling the training step; a large model takes minutes ...")
+    status = _compile(config, devices, slice_name=slice_name)
+    print(f"\n{report.outlook(config, known_prices)}")
+    return status
+
+
+def _compile(config: Config, devices: Sequence[Any], *, slice_name: str | None) -> int:
+    """Prints what the compiler says; 1 where the step does not fit."""
     try:
         found = measure.measure(config, devices)
     except DoesNotFit as error:
@@ -46,7 +58,6 @@ def run(config: Config, *, slice_name: str | None) -> int:
     print(report.measured(found))
     if slice_name:
         print(f"\n{_fits(found, devices[0].device_kind)}")
-    print(f"\n{report.outlook(config)}")
     return 0
 
 

@@ -2,16 +2,21 @@
 
   python -m launch.evaluate --workdir=work/shapes
   python -m launch.evaluate --workdir=work/shapes --config.diffusion.num_steps=5
+  python -m launch.evaluate --workdir=work/shapes --report
+  python -m launch.evaluate --workdir=work/shapes --ladder=1,2,5,10,20
   python -m launch.evaluate --workdir=work/shapes --follow
 
 Writes metrics.json, table.md, panoptic.json with panoptic/*.png, and examples.png
-(worst, median and best images) into <workdir>/evaluation/<step>. With --follow it
-waits for the checkpoints of a training that another job runs, and ends when the
-last one is evaluated.
+(worst, median and best images) into <workdir>/evaluation/<step>. With --report also
+report.html, one file to look into the results with any browser. With --ladder, PQ
+against the number of sampler steps instead: ladder.json, ladder.md and figures. With
+--follow it waits for the checkpoints of a training that another job runs, and ends
+when the last one is evaluated.
 """
 
 import dataclasses
 import functools
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +29,8 @@ from pix2seq_d.cli import (
     app,
     compilation_cache,
     evaluate_checkpoint,
+    evaluate_ladder,
+    evaluate_report,
     evaluate_video,
     processes,
 )
@@ -43,6 +50,7 @@ EVALUATION = "evaluation"  # folder of the results in a workdir
 
 def main(argv: list[str]) -> None:
     """The command `evaluate`."""
+    command = shlex.join(["python", "-m", "launch.evaluate", *argv])
     overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
     argv = [a for a in argv if a not in overrides]
     values = app.new_flags()
@@ -65,6 +73,13 @@ def main(argv: list[str]) -> None:
         lower_bound=1,
     )
     flags.DEFINE_boolean(
+        "report",
+        False,
+        "Write report.html, too: scores, errors and images or clips with layers, in "
+        "one file.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
         "follow",
         False,
         "Evaluate the latest checkpoint whenever there is a new one, until the "
@@ -85,6 +100,7 @@ def main(argv: list[str]) -> None:
         flag_values=values,
         lower_bound=0.0,
     )
+    evaluate_ladder.define(values)
     processes.define(values)
     assert __doc__
     sections = {processes.SECTION: processes.NAMES}
@@ -95,13 +111,19 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("--step and --follow exclude each other; give one")
     if values.all_steps and not values.follow:
         raise app.UsageError("--all_steps works with --follow only; add it")
+    ladder = evaluate_ladder.parse(values)
+    if ladder and values.report:
+        raise app.UsageError(
+            "--ladder and --report exclude each other; run the ladder first, the "
+            "report of the same output then shows it"
+        )
     processes.join(values)
     # JAX takes SIGTERM in a job of several, and tells only those who ask.
     if jax.distributed.is_initialized():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     compilation_cache.use()
     if values.follow:
-        _follow(values, overrides)
+        _follow(values, overrides, command)
         return
 
     # A training may be writing: all processes take what the first one sees.
@@ -113,10 +135,27 @@ def main(argv: list[str]) -> None:
         output = trained.workdir / EVALUATION / str(trained.step)
     output = Path(output)
     kind = _kind(trained.config)
+    if ladder and kind is evaluate_video:
+        raise app.UsageError(
+            f"--ladder: {values.workdir} is a model of video, whose masks depend on "
+            "those before; evaluate it once for each --config.diffusion.num_steps=N"
+        )
     predictor, source = kind.prepare(trained.config)
+    if ladder:
+        told = evaluate_ladder.evaluate(
+            trained, predictor, source, output, ladder=ladder, limit=values.limit
+        )
+        if jax.process_index() == 0:
+            print(told)
+        return
     report = kind.evaluate(trained, predictor, source, output, limit=values.limit)
     if jax.process_index() == 0:
         print(kind.summary(report, source.label_space, output))
+        if values.report:
+            written = evaluate_report.write(
+                report, trained, source, output, command=command, overrides=overrides
+            )
+            print(f"report:      {written}")
 
 
 def _kind(config: Config) -> Any:
@@ -124,7 +163,7 @@ def _kind(config: Config) -> Any:
     return evaluate_video if config.model.num_cond_frames else evaluate_checkpoint
 
 
-def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
+def _follow(values: flags.FlagValues, overrides: Sequence[str], command: str) -> None:
     """Evaluates checkpoints as they come."""
     workdir = Path(values.workdir).resolve()
     output = Path(values.output) if values.output else workdir / EVALUATION
@@ -142,11 +181,19 @@ def _follow(values: flags.FlagValues, overrides: Sequence[str]) -> None:
             return
         trained = _overridden(trained, overrides)
         config = trained.config
+        predictor, source = prepared(config)
+        folder = output / str(step)
         report = _kind(config).evaluate(
-            trained, *prepared(config), output / str(step), limit=values.limit
+            trained, predictor, source, folder, limit=values.limit
         )
         say(eval_line(report, step, config.train.num_steps))
         if jax.process_index() == 0:
+            if values.report:
+                evaluate_report.write(
+                    *(report, trained, source, folder),
+                    command=command,
+                    overrides=overrides,
+                )
             if not writers:
                 writers.extend(
                     make_writers(

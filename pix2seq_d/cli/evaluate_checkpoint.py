@@ -20,6 +20,7 @@ from pix2seq_d.panoptic_files import PanopticWriter, read_map
 from pix2seq_d.panoptic_index import read_index
 from pix2seq_d.panoptic_shares import merge_shares, share_folder
 from pix2seq_d.progress import Progress
+from pix2seq_d.report.chosen import choose
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training.checkpoint import Trained
@@ -112,8 +113,7 @@ def _write_results(
     write_scores(
         output, trained, table.markdown(report, labels), table.to_json(report, labels)
     )
-    ranked = [(pq, index) for index, pq in report.images.items()]
-    _write_examples(output, source, ranked)
+    _write_examples(output, source, report)
 
 
 def write_scores(
@@ -131,30 +131,22 @@ def write_scores(
     )
 
 
-def _write_examples(
-    output: Path, source: Source, ranked: list[tuple[float, int]]
-) -> None:
+def _write_examples(output: Path, source: Source, report: Report) -> None:
     """A sheet of the worst, median and best two images by their own PQ."""
-    order = sorted(ranked)
-    middle = len(order) // 2
-    chosen = order[:2] + order[middle - 1 : middle + 1] + order[-2:]
-    kinds = ["worst", "worst", "median", "median", "best", "best"]
     index = read_index(output / "panoptic.json")
-    rows, seen = [], set()
-    for kind, (pq, number) in zip(kinds, chosen, strict=False):
-        if number in seen:
-            continue
-        seen.add(number)
-        example = source[number]
-        prediction = read_map(index, output / "panoptic", example.image_id)
-        rows.append(
-            SheetRow(
-                example.image,
-                example.panoptic,
-                prediction,
-                title=f"{kind}: {example.file_name}",
-                pq=pq,
+    rows = []
+    for kind, numbers in choose(report.images, each=2).items():
+        for number in numbers:
+            example = source[number]
+            prediction = read_map(index, output / "panoptic", example.image_id)
+            rows.append(
+                SheetRow(
+                    example.image,
+                    example.panoptic,
+                    prediction,
+                    title=f"{kind}: {example.file_name}",
+                    pq=report.images[number],
+                )
             )
-        )
     sheet = contact_sheet(rows, source.label_space, with_errors=True)
     Image.fromarray(sheet).save(output / "examples.png")

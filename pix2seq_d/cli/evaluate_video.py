@@ -15,6 +15,8 @@ from pix2seq_d.data.source import VideoSource
 from pix2seq_d.evaluation import video_table
 from pix2seq_d.evaluation.video_runner import ScoredFrame
 from pix2seq_d.evaluation.video_scores import VideoReport
+from pix2seq_d.flat_results import JSON_NAME as FLAT_JSON
+from pix2seq_d.flat_results import write_flat
 from pix2seq_d.inference.video_predictor import VideoPredictor
 from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
@@ -56,7 +58,8 @@ def evaluate(
     """Evaluates and writes the files; all processes have to call it.
 
     They are metrics.json, table.md, panoptic.json with panoptic/<video>/*.png (VIPSeg's
-    layout), davis/<video>/*.png, examples.png.
+    layout), davis/<video>/*.png, examples.png and, of Cityscapes-VPS, pred.json with
+    pan_pred/*.png. PNGs have the names of the dataset's frames, if these have any.
 
     Args:
       trained: the checkpoint.
@@ -93,7 +96,9 @@ def evaluate(
                 output, scored.video, source.label_space, run=run
             )
         writers[scored.video].write(
-            scored_map(scored, source.label_space, rule=config.data.ids), time_s=0.0
+            scored_map(scored, source.label_space, rule=config.data.ids),
+            time_s=0.0,
+            name=_frame_name(scored),
         )
         if jax.process_index() == 0:
             if done == 1:
@@ -105,16 +110,21 @@ def evaluate(
         _write_results(report, trained, source, output, run=run)
         # Not those that an earlier evaluation of more videos has left there.
         write_json(output, source.label_space, videos=evaluation.names)
+        if config.data.source.name == "cityscapes_vps":
+            write_flat(output, videos=evaluation.names)
     return report
 
 
 def summary(report: VideoReport, _: LabelSpace, output: Path) -> str:
     """What a person is told at the end."""
+    predictions = f"{output / 'panoptic.json'} (VIPSeg), {output / 'davis'}"
+    if (output / FLAT_JSON).exists():
+        predictions += f", {output / FLAT_JSON} (Cityscapes-VPS)"
     return "\n".join(
         (
             video_table.markdown(report),
             f"metrics:     {output / 'metrics.json'}",
-            f"predictions: {output / 'panoptic.json'} (VIPSeg), {output / 'davis'}",
+            f"predictions: {predictions}",
             f"pictures:    {output / 'examples.png'}",
         )
     )
@@ -150,6 +160,12 @@ def scored_map(
         for i in present
     )
     return PanopticMap(ids.astype(np.int32), segments)
+
+
+def _frame_name(scored: ScoredFrame) -> str | None:
+    """The frame's name in its dataset, where image ids are VIDEO/FRAME."""
+    image_id = scored.example.image_id
+    return image_id.rpartition("/")[2] if isinstance(image_id, str) else None
 
 
 def _write_results(

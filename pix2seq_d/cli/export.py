@@ -4,7 +4,8 @@
 
 The file holds a StableHLO program of `jax.export` (resize, encoder, sampler, decoding,
 majority vote), the weights, the classes and the config. Batch and image sizes stay
-open. How to run it: docs/export.md.
+open. With --format=saved_model it is a TensorFlow SavedModel. How to run them:
+docs/export.md.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from absl import flags
 
 from pix2seq_d.cli import app
 from pix2seq_d.config.training import DTYPES
-from pix2seq_d.export import make
+from pix2seq_d.export import make, saved_model
 from pix2seq_d.training import checkpoint
 
 
@@ -45,12 +46,19 @@ def main(argv: list[str]) -> None:
         f"That it shall run on: some of {', '.join(make.PLATFORMS)}.",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "format",
+        "jax",
+        ["jax", "saved_model"],
+        "A file for JAX, or a folder: TensorFlow's SavedModel.",
+        flag_values=values,
+    )
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "checkpoint", "output")
     output = Path(values.output)
-    if output.is_dir():
+    if output.is_dir() and values.format == "jax":
         raise app.UsageError(f"--output={output} is a folder; name the file in it")
     trained = checkpoint.load(values.checkpoint)
     config = trained.config
@@ -65,9 +73,14 @@ def main(argv: list[str]) -> None:
             )
             config = dataclasses.replace(config, **{group: changed})
     trained = dataclasses.replace(trained, config=config)
-    make.write(trained, output, platforms=values.platforms)
+    if values.format == "jax":
+        make.write(trained, output, platforms=values.platforms)
+    else:
+        saved_model.write(trained, output, platforms=values.platforms)
+    files = [output] if output.is_file() else output.rglob("*")
+    size = sum(path.stat().st_size for path in files if path.is_file())
     print(
-        f"{output}: {output.stat().st_size / 1e6:.1f} MB, step {trained.step}, "
+        f"{output}: {size / 1e6:.1f} MB, step {trained.step}, "
         f"{config.diffusion.num_steps} sampler steps, for "
         f"{', '.join(values.platforms)}"
     )

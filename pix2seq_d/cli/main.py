@@ -12,6 +12,7 @@ COMMANDS = {
     "predict": "masks for images",
     "export": "a model as one file that needs JAX and NumPy alone",
     "convert": "other weights, or those of another stage, into a checkpoint",
+    "curves": "loss, quality, learning rate of trainings as a figure",
     "metrics": "PQ, STQ, VPQ, J&F or mIoU of files; no model needed",
     "doctor": "what is wrong with a dataset, and where; converts labels",
     "summary": "shapes, parameters and FLOPs of a model",

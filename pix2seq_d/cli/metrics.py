@@ -6,7 +6,7 @@ PQ of COCO panoptic files, what costs it, and how sure it is:
 STQ of videos as PNGs <sequence>/<frame>.png, R = class, 256 G + B = instance:
   python -m launch.metrics --kind=stq --gt=panoptic_maps/val --pred=results \
       --classes=kitti_step
-VPQ of videos, such PNGs or the JSON and PNGs of VIPSeg:
+VPQ of videos, such PNGs or the JSON and PNGs of VIPSeg or Cityscapes-VPS:
   python -m launch.metrics --kind=vpq --gt=panoptic_gt_VIPSeg_val.json --pred=pred.json
 STQ, VPQ of arrays <sequence>.npy or .npz, [T, H, W], class * label_divisor + instance:
   python -m launch.metrics --kind=vpq --gt=truth --pred=results --num_classes=7 \

@@ -1,10 +1,13 @@
 """`predict` for a video: maps with tracks, and a video to look at."""
 
+import contextlib
 import dataclasses
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pix2seq_d.frame_folders import image_files
 from pix2seq_d.inference.stream import Stream, StreamState
 from pix2seq_d.progress import Progress
 from pix2seq_d.training.checkpoint import Trained
@@ -122,21 +125,40 @@ def _segment(job: VideoJob, video: Video, *, resume: bool) -> Stream:
         print(f"going on from frame {results.next_frame}", file=sys.stderr)
     first = stream.frame
     progress = Progress("predict", video.facts.num_frames, unit="frame")
-    for frame in video:
-        if frame.index < first:
-            continue
-        found = stream.push(frame.image)
-        # Frames since the state was saved are computed again, to the same maps.
-        if frame.index >= results.next_frame:
-            results.write(found.panoptic, time_s=frame.time_s, name=frame.name)
-        if stream.frame % _SAVE_EVERY == 0:
-            stream.state.save(state_file)
-        if stream.frame == first + 1:
-            progress.restart(stream.frame)  # what came before was compiling
-        progress.update(stream.frame)
-    stream.state.save(state_file)
+    with _kept(results):
+        for frame in video:
+            if frame.index < first:
+                continue
+            found = stream.push(frame.image)
+            # Frames since the state was saved are computed again, to the same maps.
+            if frame.index >= results.next_frame:
+                results.write(found.panoptic, time_s=frame.time_s, name=frame.name)
+            if stream.frame % _SAVE_EVERY == 0:
+                stream.state.save(state_file)
+            if stream.frame == first + 1:
+                progress.restart(stream.frame)  # what came before was compiling
+            progress.update(stream.frame)
+        stream.state.save(state_file)
     progress.end(stream.frame)
     return stream
+
+
+@contextlib.contextmanager
+def _kept(results: VideoResults) -> Iterator[None]:
+    """Adds to what stops a run how much is done, and how to go on."""
+    try:
+        yield
+    except (ValueError, OSError, KeyboardInterrupt) as error:
+        if not results.next_frame:
+            raise
+        done = (
+            f"{results.next_frame} frames are finished and kept; the same command with "
+            "--resume goes on from there"
+        )
+        if isinstance(error, KeyboardInterrupt):
+            print(f"\n{done}", file=sys.stderr)
+            raise
+        raise ValueError(f"{error}; {done}") from error
 
 
 def _draw(job: VideoJob) -> None:
@@ -176,8 +198,8 @@ def _identity(path: Path, rate: float) -> dict[str, Any]:
     """Tells an input from others, and from itself after it was changed."""
     found: dict[str, Any] = {"path": str(path.resolve())}
     if path.is_dir():
-        names = sorted(p.name for p in path.iterdir())
-        return found | {"files": len(names), "first": names[:1], "rate": rate}
+        files = image_files(path)
+        return found | {"images": len(files), "first": files[0].name, "rate": rate}
     status = path.stat()
     return found | {"bytes": status.st_size, "changed_ns": status.st_mtime_ns}
 

@@ -37,8 +37,8 @@ def main(argv: list[str]) -> int | None:
     flags.DEFINE_boolean(
         "dry_run",
         False,
-        "Compile the training step and print memory, arithmetic, traffic, time and "
-        "cost; reads no data, needs no workdir.",
+        "Compile the training step and print memory, arithmetic, traffic and "
+        "device-hours; reads no data, needs no workdir.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -46,6 +46,14 @@ def main(argv: list[str]) -> int | None:
         None,
         "The same with the TPU compiler for a slice that is not here, e.g. v5e:4x4 or "
         "v5p:2x2x4; needs libtpu.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "prices",
+        None,
+        "With --dry_run or --topology: print money, too, from this file of yours: "
+        '{"date": "2026-11-01", "currency": "USD", "source": "...", '
+        '"per_device_hour": {"h100": 2.5}}.',
         flag_values=values,
     )
     processes.define(values)
@@ -56,6 +64,8 @@ def main(argv: list[str]) -> int | None:
     is_dry = values.dry_run or values.topology is not None
     if values.topology == "":
         raise app.UsageError("--topology is empty; give a slice, e.g. v5e:4x4")
+    if values.prices is not None and not is_dry:
+        raise app.UsageError("--prices is for --dry_run and --topology; leave it out")
     app.require(values, *(("config",) if is_dry else ("config", "workdir")))
     fields = values.config
     if not isinstance(fields, ml_collections.ConfigDict):
@@ -73,7 +83,9 @@ def main(argv: list[str]) -> int | None:
     if is_dry:
         from pix2seq_d.cli import dry_run
 
-        return dry_run.run(config, slice_name=values.topology)
+        return dry_run.run(
+            config, slice_name=values.topology, prices_file=values.prices
+        )
     profile_steps = _steps(values.profile_steps)
 
     root = Path(config.data.source.root)

@@ -11,7 +11,7 @@ from pix2seq_d.instance_ids import COCO, IdRule
 INF = float("inf")
 SOURCES = (
     *("shapes", "coco_panoptic", "cityscapes", "kitti_step", "davis", "vipseg"),
-    *("tfds", "arrays", "shapes_video"),
+    *("cityscapes_vps", "tfds", "arrays", "shapes_video"),
 )
 LOADERS = ("memory", "tf")
 RESIZES = ("host", "device")

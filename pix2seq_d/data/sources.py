@@ -112,6 +112,10 @@ def open_source(
             from pix2seq_d.data.vipseg import VipSeg
 
             return VipSeg.from_root(root, split, max_missing=max_missing)
+        case "cityscapes_vps":
+            from pix2seq_d.data.cityscapes_vps import CityscapesVps
+
+            return CityscapesVps.from_root(root, split, max_missing=max_missing)
         case "tfds":
             from pix2seq_d.data.tfds_source import open_tfds
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pix2seq_d.config.training import SOURCES
+from pix2seq_d.data import cityscapes_vps
 from pix2seq_d.data.coco_panoptic import find_files
 from pix2seq_d.data.roots import folder_or_zip
 from pix2seq_d.data.sources import open_source
@@ -91,6 +92,8 @@ def find_splits(root: Path, layout: str, builder: str = "") -> list[str]:
         case "vipseg":
             paths = [p for place in _vipseg_places(root) for p in _vipseg_jsons(place)]
             found = _official(path.stem.removeprefix(_VIPSEG) for path in paths)
+        case "cityscapes_vps":
+            found = _official(cityscapes_vps.find_splits(root))
         case _:
             from pix2seq_d.data.tfds_source import find_splits as find_tfds_splits
 
@@ -117,7 +120,7 @@ def open_split(
     rule: IdRule,
     builder: str = "",
 ) -> Split:
-    """Opens a split for examination.
+    """Opens a split for examination, as a training or an evaluation would read it.
 
     Args:
       layout: one of `LAYOUTS`.
@@ -132,7 +135,9 @@ def open_split(
     if layout == "coco_panoptic":
         files = find_files(root, split)
         return CocoSplit(split, *files, max_instances=max_instances, rule=rule)
-    source = open_source(layout, str(root), split, builder=builder)
+    source = open_source(
+        layout, str(root), split, builder=builder, has_void=not is_train(split)
+    )
     where = root / f"{split}.npz" if layout == "arrays" else root
     return SourceSplit(
         split,
@@ -231,9 +236,10 @@ def _is_vipseg(root: Path) -> bool:
     )
 
 
-# In this order: VIPSeg's JSONs have names like COCO's.
+# In this order: the JSONs of VIPSeg and Cityscapes-VPS have names like COCO's.
 _SIGNS: dict[str, Callable[[Path], bool]] = {
     "vipseg": _is_vipseg,
+    "cityscapes_vps": lambda root: any(root.glob("panoptic_*_city_vps.json")),
     "coco_panoptic": lambda root: bool(_coco_splits(root)),
     "arrays": lambda root: any(root.glob("*.npz")),
     "cityscapes": _is_cityscapes,

@@ -3,37 +3,17 @@
 from collections.abc import Sequence
 from html import escape
 
-from pix2seq_d.doctor import pictures as drawing
 from pix2seq_d.doctor.charts import bar, columns
 from pix2seq_d.doctor.examine import Examination, SplitResult
 from pix2seq_d.doctor.finding import KINDS, SEVERITIES, Finding, by_kind
 from pix2seq_d.doctor.pictures import Picture
 from pix2seq_d.doctor.report import EXAMPLES, count, verdict
+from pix2seq_d.html_page import document, jpeg_url
 
 _STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #20242a; --soft: #5f6672;
-  --line: #dcdfe4; --card: #f5f6f8; --error: #b3261e; --warning: #8a5a00;
-  --note: #2b5c9e; --fine: #1c6b3a; --a: #3d6fb4; --b: #d98324; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181c; --ink: #e6e8ec;
-  --soft: #a0a7b4; --line: #343942; --card: #1f2329; --error: #ff8a80;
-  --warning: #f2bd5c; --note: #8ab8f5; --fine: #7fd6a0; --a: #6f9fe0; --b: #f0a654; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.4rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 .verdict { font-size: 1.15rem; font-weight: 600; margin: .3rem 0 1rem; }
-.soft { color: var(--soft); }
 .error { color: var(--error); } .warning { color: var(--warning); }
 .note { color: var(--note); } .fine { color: var(--fine); }
-.cards { display: grid; gap: .8rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); }
-.card { background: var(--card); border-radius: .5rem; padding: .8rem 1rem; }
-.card h3 { margin: 0 0 .4rem; font-size: 1rem; }
-dl { display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin: 0; }
-dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
-details { border: 1px solid var(--line); border-radius: .5rem; margin: .6rem 0; }
-summary { cursor: pointer; padding: .6rem .9rem; }
 .finding { border-top: 1px solid var(--line); padding: .5rem .9rem; }
 .finding code { overflow-wrap: anywhere; font-size: .85rem; }
 .finding p { margin: .1rem 0; }
@@ -41,24 +21,17 @@ summary { cursor: pointer; padding: .6rem .9rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 .class { break-inside: avoid; }
 .class b { overflow-wrap: anywhere; font-weight: 600; }
-.swatch { display: inline-block; width: .8rem; height: .8rem; border-radius: .2rem;
-  margin-right: .4rem; vertical-align: baseline; border: 1px solid var(--line); }
 .row { display: grid; grid-template-columns: 4.6rem minmax(0, 1fr) 10.5rem; gap: .5rem;
   align-items: center; font-size: .85rem; }
 .row span { font-variant-numeric: tabular-nums; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
 .row span:last-child { text-align: right; }
-.bar { background: var(--line); border-radius: .2rem; overflow: hidden; }
-.bar div { height: .7rem; }
-.a { background: var(--a); } .b { background: var(--b); }
 .columns { display: flex; align-items: flex-end; gap: 2px; max-width: 32rem; }
 .column { flex: 1 1 0; min-width: 0; text-align: center; font-size: .72rem;
   color: var(--soft); }
 .column div { border-radius: .15rem .15rem 0 0; }
 .pictures { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
-figure { margin: 0; } figure img { width: 100%; height: auto; border-radius: .3rem; }
-figcaption { font-size: .85rem; color: var(--soft); overflow-wrap: anywhere; }
 """
 
 
@@ -82,16 +55,7 @@ def html(examination: Examination, pictures: Sequence[Picture]) -> str:
         *_instances(examination.splits),
         *_pictures(pictures),
     ]
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(examination.root)}: {escape(line)}</title>",
-            f"<style>{_STYLE}</style>\n</head>\n<body>",
-            *body,
-            "</body>\n</html>\n",
-        ]
-    )
+    return document(title=f"{examination.root}: {line}", body=body, style=_STYLE)
 
 
 def _split(result: SplitResult) -> str:
@@ -198,8 +162,9 @@ def _pictures(pictures: Sequence[Picture]) -> list[str]:
     lines = ["<h2>Examples</h2>", '<div class="pictures">']
     for picture in pictures:
         title = escape(f"{picture.split}, image {picture.title}")
+        url = jpeg_url(picture.pixels, quality=82)
         lines.append(
-            f'<figure><img src="{drawing.jpeg_url(picture)}" alt="{title}, and its '
-            f'labels"><figcaption>{title}</figcaption></figure>'
+            f'<figure><img src="{url}" alt="{title}, and its labels">'
+            f"<figcaption>{title}</figcaption></figure>"
         )
     return [*lines, "</div>"]

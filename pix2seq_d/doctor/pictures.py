@@ -1,8 +1,6 @@
 """Examples of the labels: a photo and its map side by side, and a sheet of them."""
 
-import base64
 import dataclasses
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,13 +79,6 @@ def contact_sheet(pictures: Sequence[Picture]) -> np.ndarray:
     ordered = sorted(entries.values(), key=lambda e: e.is_void)
     legend = draw_legend(ordered, font_size=_CAPTION, width=width)
     return np.concatenate([*strips, legend])
-
-
-def jpeg_url(picture: Picture) -> str:
-    """A picture as a `data:` URL, to stand in a page."""
-    stream = io.BytesIO()
-    Image.fromarray(picture.pixels).save(stream, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _draw_split(result: SplitResult, number: int) -> list[Picture]:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from pix2seq_d.config import Config
-from pix2seq_d.dry_run import hlo, memory
+from pix2seq_d.dry_run import flops, hlo, memory
 from pix2seq_d.dry_run.hlo import Collective
 from pix2seq_d.dry_run.memory import Memory
 from pix2seq_d.sharding import mesh as meshes
@@ -25,7 +25,9 @@ class Measured:
       program: of the config.
       memory: of one device.
       collectives: what devices exchange in a step.
-      flops: XLA's count for one device, element-wise work and `remat` included.
+      flops: of the traced step, all devices together, loops as often as they turn;
+        element-wise work and `remat` included.
+      xla_flops: XLA's count for one device, after its optimisations; each loop once.
       cycles: the TPU compiler's estimate for one device; 0 for other compilers.
       compile_seconds: tracing included.
     """
@@ -34,7 +36,8 @@ class Measured:
     program: Program
     memory: Memory
     collectives: tuple[Collective, ...]
-    flops: float
+    flops: int
+    xla_flops: float
     cycles: int
     compile_seconds: float
 
@@ -57,9 +60,9 @@ def measure(config: Config, devices: Sequence[Any]) -> Measured:
     """
     program = program_of(config, devices)
     start = time.monotonic()
-    lowered = program.step.lower(program.state, program.batch, program.key)
+    traced = program.step.trace(program.state, program.batch, program.key)
     try:
-        compiled = lowered.compile()
+        compiled = traced.lower().compile()
     except jax.errors.JaxRuntimeError as error:
         found = memory.does_not_fit(error)
         if found is None:
@@ -72,7 +75,8 @@ def measure(config: Config, devices: Sequence[Any]) -> Measured:
         program=program,
         memory=memory.of(compiled),
         collectives=hlo.collectives(text),
-        flops=compiled.cost_analysis()["flops"],
+        flops=flops.of(traced.jaxpr),
+        xla_flops=compiled.cost_analysis()["flops"],
         cycles=hlo.estimated_cycles(text),
         compile_seconds=seconds,
     )

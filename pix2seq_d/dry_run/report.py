@@ -1,9 +1,12 @@
 """The text of a dry run."""
 
+from collections.abc import Mapping
+
 from pix2seq_d import accelerators
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import estimate, shards, traffic
 from pix2seq_d.dry_run.measure import Measured
+from pix2seq_d.dry_run.prices import Prices
 from pix2seq_d.models import parameter_count
 from pix2seq_d.training.program import Program
 from pix2seq_d.training.throughput import image_flops
@@ -26,14 +29,24 @@ def model(config: Config, program: Program) -> str:
     )
 
 
+def sampling(mask_flops: Mapping[int, int]) -> str:
+    """What a mask takes, for every number of steps in `sampling.mask_flops`."""
+    costs = [
+        f"{steps} steps {count / 1e12:,.4g} TFLOP"
+        for steps, count in mask_flops.items()
+    ]
+    return f"sampling     {', '.join(costs)} a mask"
+
+
 def measured(found: Measured) -> str:
     """What the compiled step says: memory, sharding, traffic, time where estimated."""
     memory, program = found.memory, found.program
     state = program.state
     parts = [
-        f"compiled in {found.compile_seconds:.0f} s; XLA counts "
-        f"{found.flops / 1e12:,.4g} TFLOP a step on each device, element-wise work and "
-        "remat included",
+        f"whole step   {found.flops / 1e12:,.4g} TFLOP, element-wise work and remat "
+        "included",
+        f"compiled     in {found.compile_seconds:.0f} s; XLA counts "
+        f"{found.xla_flops / 1e12:,.4g} TFLOP on each device, loops once",
         "",
         "memory of one device while a step runs, MB",
         _amount("arguments: state and batch", memory.arguments),
@@ -61,13 +74,13 @@ def measured(found: Measured) -> str:
     return "\n".join(parts)
 
 
-def outlook(config: Config) -> str:
-    """Time and cost of the whole training on accelerators that are known."""
+def outlook(config: Config, prices: Prices | None) -> str:
+    """Time of the whole training on accelerators that are known, with prices money."""
     return "\n".join(
         (
             f"{config.train.num_steps:,d} steps at {estimate.UTILIZATION:.0%} of the "
             "bfloat16 peak: an estimate, nothing was run",
-            estimate.table(config),
+            estimate.table(config, prices),
         )
     )
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
-from pix2seq_d.evaluation.counts import Counts
+from pix2seq_d.evaluation.counts import Counts, summary
+from pix2seq_d.evaluation.diagnosis import Diagnosis, diagnose
+from pix2seq_d.evaluation.overlap import compare
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
 from pix2seq_d.instance_ids import IdRule
@@ -24,9 +26,9 @@ from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.sharding.gather import gather
 
-# (images [B, H, W, 3] float32, index [B] int32 with -1 for padding)
-# -> labels [B, h, w, 2] int
-PredictFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# (images [B, H, W, 3] float32 or what `LadderEvaluation` encoded them to,
+#  index [B] int32 with -1 for padding) -> labels [B, h, w, 2] int
+PredictFn = Callable[[Any, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,25 @@ class Settings:
     min_area: int
     merge_stuff: bool
     rule: IdRule
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One image of a batch, to be scored.
+
+    Attributes:
+      place: its row in the batch.
+      index: its position in the source.
+      example: image and truth.
+      unpadded: (height, width) of the content in the network's image.
+      oracle: counts of the truth sent through mask size.
+    """
+
+    place: int
+    index: int
+    example: Example
+    unpadded: tuple[int, int]
+    oracle: Counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +100,13 @@ class Report:
       pq: as `PanopticQuality.result` gives it.
       oracle: the same for the truth sent through mask size.
       images: position in the source -> the image's own mean PQ, in order.
+      diagnosis: what each kind of error costs, as `Diagnosis.result`.
     """
 
     pq: dict[str, dict[Any, Any]]
     oracle: dict[str, dict[Any, Any]]
     images: dict[int, float]
+    diagnosis: dict[str, dict[Any, Any]]
 
     @property
     def num_images(self) -> int:
@@ -120,8 +143,9 @@ class Evaluation:
         self._predict_fn = predict_fn
         self._source = source
         self._settings = settings
-        self._pq = PanopticQuality(source.label_space)
         self._oracle = PanopticQuality(source.label_space)
+        self._categories = self._oracle.categories
+        self._diagnosis = Diagnosis.zeros(len(self._categories))
         self._scored: list[tuple[int, float]] = []
         self._process_count = process_count
         self.total = len(source) if limit is None else min(limit, len(source))
@@ -135,6 +159,11 @@ class Evaluation:
 
     def __iter__(self) -> Iterator[Scored]:
         """Yields every image of this process as it is scored."""
+        for batch, rows in self.batches():
+            yield from self.score(batch["image"], batch["index"], rows)
+
+    def batches(self) -> Iterator[tuple[eval_data.Batch, list[Row]]]:
+        """Yields this process's images in batches of one shape, padding left out."""
         settings = self._settings
         source = _Keeping(self._source)
         batches = eval_data.eval_batches(
@@ -147,17 +176,48 @@ class Evaluation:
             indices=self._share,
         )
         for batch in batches:
-            labels = self._predict_fn(batch["image"], batch["index"])
-            for row, index in enumerate(batch["index"].tolist()):
-                if index >= 0:
-                    yield self._score(
-                        index,
-                        source.kept.pop(index),
-                        labels[row],
-                        batch["labels"][row],
-                        unpadded=batch["unpadded"][row].tolist(),
-                        original=batch["original"][row].tolist(),
-                    )
+            rows = []
+            for place, index in enumerate(batch["index"].tolist()):
+                if index < 0:
+                    continue
+                example = source.kept.pop(index)
+                height, width = batch["unpadded"][place].tolist()
+                oracle = self._finish(
+                    batch["labels"][place], example, unpadded=(height, width)
+                )
+                overlap = compare(example.panoptic, oracle, self._categories)
+                counts = overlap.count(overlap.match())
+                rows.append(Row(place, index, example, (height, width), counts))
+            yield batch, rows
+
+    def score(
+        self, images: Any, index: np.ndarray, rows: Sequence[Row]
+    ) -> Iterator[Scored]:
+        """Predicts a batch and yields its images as they are scored.
+
+        Args:
+          images: as the predict function wants them.
+          index: [B] int32, -1 for padding.
+          rows: of the batch.
+        """
+        labels = self._predict_fn(images, index)
+        for row in rows:
+            prediction = self._finish(
+                labels[row.place], row.example, unpadded=row.unpadded
+            )
+            overlap = compare(row.example.panoptic, prediction, self._categories)
+            found = diagnose(overlap, overlap.match())
+            self._diagnosis += found
+            self._oracle.add(row.oracle)
+            pq = found.counts.mean_pq()
+            self._scored.append((row.index, pq))
+            yield Scored(
+                row.index,
+                row.example,
+                prediction,
+                pq,
+                row.oracle.mean_pq(),
+            )
 
     def report(self) -> Report:
         """Results over the images of all processes; each has to call it.
@@ -167,7 +227,7 @@ class Evaluation:
         """
         shares = gather(
             {
-                "pq": self._pq.counts.to_json(),
+                "diagnosis": self._diagnosis.to_json(),
                 "oracle": self._oracle.counts.to_json(),
                 "scored": self._scored,
             }
@@ -181,39 +241,31 @@ class Evaluation:
                 f"evaluated, in {len(scored)} turns by {len(shares)} process(es); "
                 "evaluate each image once, in as many processes as share them"
             )
-        total = {}
-        for name in ("pq", "oracle"):
-            quality = PanopticQuality(self._source.label_space)
-            for share in shares:
-                quality.add(Counts.from_json(share[name]))
-            total[name] = quality.result()
-        return Report(total["pq"], total["oracle"], dict(scored))
+        diagnosis = Diagnosis.zeros(len(self._categories))
+        oracle = PanopticQuality(self._categories)
+        for share in shares:
+            diagnosis += Diagnosis.from_json(share["diagnosis"])
+            oracle.add(Counts.from_json(share["oracle"]))
+        return Report(
+            pq=summary(
+                diagnosis.counts,
+                is_thing=self._categories.is_thing,
+                ids=self._categories.ids,
+            ),
+            oracle=oracle.result(),
+            images=dict(scored),
+            diagnosis=diagnosis.result(self._categories),
+        )
 
-    def _score(
-        self,
-        index: int,
-        example: Example,
-        predicted: np.ndarray,
-        truth: np.ndarray,
-        *,
-        unpadded: Sequence[int],
-        original: Sequence[int],
-    ) -> Scored:
-        maps = [
-            finish(
-                labels,
-                self._source.label_space,
-                self._settings,
-                unpadded=unpadded,
-                original=original,
-            )
-            for labels in (predicted, truth)
-        ]
-        counts = self._pq.update(example.panoptic, maps[0])
-        oracle_counts = self._oracle.update(example.panoptic, maps[1])
-        self._scored.append((index, counts.mean_pq()))
-        return Scored(
-            index, example, maps[0], counts.mean_pq(), oracle_counts.mean_pq()
+    def _finish(
+        self, labels: np.ndarray, example: Example, *, unpadded: Sequence[int]
+    ) -> PanopticMap:
+        return finish(
+            labels,
+            self._source.label_space,
+            self._settings,
+            unpadded=unpadded,
+            original=example.image.shape[:2],
         )
 
 

@@ -1,5 +1,6 @@
 """The scores of a video evaluation as Markdown tables and as JSON."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +18,25 @@ _GROUPS = (("all", "vpq"), ("things", "vpq_things"), ("stuff", "vpq_stuff"))
 _MEASURES = (("**J&F**", "J&F"), ("J, regions", "J"), ("F, boundaries", "F"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Titles of the columns, and rows as long; `**` marks what matters most."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 def markdown(report: VideoReport) -> str:
-    """Three tables: the scores with the oracle's, each class, and the worst videos.
+    """The three tables of `tables`."""
+    return "\n\n".join(text_table.markdown(t.head, t.rows) for t in tables(report))
+
+
+def tables(report: VideoReport) -> tuple[Table, Table, Table]:
+    """The scores with the oracle's, each class, and the worst videos.
 
     Scores are percent; what is not defined shows `-`.
     """
-    return "\n\n".join((_scores(report), _classes(report), _videos(report)))
+    return _scores(report), _classes(report), _videos(report)
 
 
 def to_json(report: VideoReport) -> dict[str, Any]:
@@ -56,7 +70,7 @@ def to_json(report: VideoReport) -> dict[str, Any]:
     return _text_keys(made)
 
 
-def _scores(report: VideoReport) -> str:
+def _scores(report: VideoReport) -> Table:
     rows = []
     for kind in sorted(report.stq, key=lambda kind: kind != report.void_class):
         values, oracle = report.stq[kind], report.oracle_stq[kind]
@@ -92,10 +106,10 @@ def _scores(report: VideoReport) -> str:
     if report.without_objects:
         count = str(len(report.without_objects))
         rows.append(("videos without object at first, not in J&F", count, ""))
-    return text_table.markdown(("", "", "oracle"), rows)
+    return Table(("", "", "oracle"), tuple(rows))
 
 
-def _classes(report: VideoReport) -> str:
+def _classes(report: VideoReport) -> Table:
     iou = report.stq[report.void_class]["iou_per_class"]
     oracle = report.oracle_stq[report.void_class]["iou_per_class"]
     sizes = list(report.vpq["vpq_k"])
@@ -105,10 +119,10 @@ def _classes(report: VideoReport) -> str:
         by_size = [report.vpq["vpq_k"][size]["per_class"][k] for size in sizes]
         pqs = [percent(entry["pq"]) if entry["n"] else "-" for entry in by_size]
         rows.append((name, percent(iou[k]), percent(oracle[k]), *pqs))
-    return text_table.markdown(head, rows)
+    return Table(head, tuple(rows))
 
 
-def _videos(report: VideoReport) -> str:
+def _videos(report: VideoReport) -> Table:
     result = report.stq[report.void_class]
     order = [row["sequence"] for row in sequence_rows(result, ["STQ"])]
     rows = []
@@ -123,7 +137,7 @@ def _videos(report: VideoReport) -> str:
     if len(order) > _SHOWN:
         more = f"... and {len(order) - _SHOWN} better ones"
         rows.append((more, *[""] * (len(head) - 1)))
-    return text_table.markdown(head, rows)
+    return Table(head, tuple(rows))
 
 
 def _pair(value: float | None, oracle: float | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Any reader needs NumPy and JAX only; docs/export.md has one of some 30 lines.
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ VERSION = 1
 # Names of the archive's arrays; weights are `weight/0000` ... in the program's order.
 PROGRAM = "program"
 METADATA = "metadata"
+_DIGEST = "sha256"  # of all others
 _WEIGHT = "weight/{:04d}"
 
 # What NumPy raises on files that are something else.
@@ -62,20 +64,52 @@ class ExportedModel:
             and below; None: all fill H x W.
           seed: of the noise, in [0, 2**32).
         Returns:
-          semantic [B, H, W] int32, category ids, 0 for void; instance [B, H, W]
-          int32, ids of things, 0 elsewhere; certainty [B, H, W] float32 in [0, 1].
+          semantic [B, H, W] int32, category ids, metadata's `void` elsewhere; instance
+          [B, H, W] int32, ids of things, 0 elsewhere; certainty [B, H, W] float32 in
+          [0, 1].
+        Raises:
+          ValueError: an argument is none of these.
         """
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        if (
+            images.dtype != np.uint8
+            or images.ndim != 4
+            or images.shape[3] != 3
+            or 0 in images.shape
+        ):
             raise ValueError(
                 f"images must be uint8 [B, H, W, 3], got {images.dtype} {images.shape}"
             )
         if sizes is None:
             sizes = np.tile(images.shape[1:3], (len(images), 1))
+        sizes = np.asarray(sizes)
+        if (
+            sizes.shape != (len(images), 2)
+            or (sizes < 1).any()
+            or (sizes > images.shape[1:3]).any()
+        ):
+            raise ValueError(
+                f"sizes must be [{len(images)}, 2], each in 1 ... "
+                f"{images.shape[1:3]}, got {sizes.tolist()}"
+            )
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed={seed}: an exported file takes 0 ... 2**32 - 1")
         found = self._call(
             self._weights, images, np.asarray(sizes, np.int32), np.uint32(seed)
         )
         semantic, instance, certainty = map(np.asarray, found)
         return semantic, instance, certainty
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder of a file, before the work is done for nothing.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def save(
@@ -90,19 +124,21 @@ def save(
       OSError: it cannot be written.
     """
     described = {"format": FORMAT, "version": VERSION} | dict(metadata)
-    described["sha256"] = _digest(program, weights)
     arrays = {
         METADATA: np.frombuffer(json.dumps(described).encode(), np.uint8),
         PROGRAM: np.frombuffer(program, np.uint8),
     }
     arrays |= {_WEIGHT.format(k): weight for k, weight in enumerate(weights)}
+    arrays[_DIGEST] = _digest(arrays)
     part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())  # see atomic_file
         part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)  # as large as the model
         raise cannot_write(path, error) from error
 
 
@@ -133,12 +169,10 @@ def load(path: Path | str) -> ExportedModel:
             f"{path}: is of version {metadata.get('version')!r}, this program reads "
             f"{VERSION}; {again} or install the pix2seq_d that made it"
         )
+    if not np.array_equal(_digest(arrays), arrays.get(_DIGEST, ())):
+        raise ValueError(f"{path}: its parts are not those that were written; {again}")
     weights = [arrays[name] for name in sorted(arrays) if name.startswith("weight/")]
-    program = arrays[PROGRAM].tobytes() if PROGRAM in arrays else b""
-    if _digest(program, weights) != metadata.get("sha256"):
-        raise ValueError(
-            f"{path}: program or weights are not those that were written; {again}"
-        )
+    program = arrays[PROGRAM].tobytes()
     try:
         return ExportedModel(export.deserialize(bytearray(program)), weights, metadata)
     except Exception as error:
@@ -148,9 +182,11 @@ def load(path: Path | str) -> ExportedModel:
         ) from error
 
 
-def _digest(program: bytes, weights: Sequence[np.ndarray]) -> str:
-    digest = hashlib.sha256(program)
-    for weight in weights:
-        digest.update(f"{weight.dtype.str}{weight.shape}".encode())
-        digest.update(weight.tobytes())
-    return digest.hexdigest()
+def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """uint8 [32], SHA-256 of all arrays but the digest itself."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays.keys() - {_DIGEST}):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)

@@ -1,7 +1,7 @@
 """A checkpoint -> the program, weights and metadata of an exported file."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,30 @@ def write(
             f"platforms: {unknown[0] if unknown else 'none'!r} is unknown; choose some "
             f"of {', '.join(PLATFORMS)}"
         )
+    run, weights = function(trained)
+    file.make_folder(path)
+    b, h, w = export.symbolic_shape("b, h, w")
+    made = export.export(jax.jit(run), platforms=tuple(platforms))(
+        [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in weights],
+        jax.ShapeDtypeStruct((b, h, w, 3), jnp.uint8),
+        jax.ShapeDtypeStruct((b, 2), jnp.int32),
+        jax.ShapeDtypeStruct((), jnp.uint32),
+    )
+    file.save(path, bytes(made.serialize()), weights, metadata(trained, platforms))
+
+
+def function(trained: Trained) -> tuple[Callable[..., Any], list[np.ndarray]]:
+    """What is exported, (weights, images, sizes, seed) -> maps, and its weights.
+
+    Raises:
+      ValueError: a model of clips.
+    """
     if trained.config.model.num_cond_frames:
         raise ValueError(
             f"{trained.workdir}: is a model of video, whose state an exported file "
             "cannot hold yet; export a model of images"
         )
     leaves, tree = jax.tree.flatten(trained.variables)
-    weights = [np.asarray(leaf) for leaf in leaves]
 
     def run(weights: Sequence[jax.Array], *arrays: jax.Array) -> Any:
         return program.segment(
@@ -52,17 +69,11 @@ def write(
             label_space=trained.labels,
         )
 
-    b, h, w = export.symbolic_shape("b, h, w")
-    made = export.export(jax.jit(run), platforms=tuple(platforms))(
-        [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in weights],
-        jax.ShapeDtypeStruct((b, h, w, 3), jnp.uint8),
-        jax.ShapeDtypeStruct((b, 2), jnp.int32),
-        jax.ShapeDtypeStruct((), jnp.uint32),
-    )
-    file.save(path, bytes(made.serialize()), weights, _metadata(trained, platforms))
+    return run, [np.asarray(leaf) for leaf in leaves]
 
 
-def _metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
+def metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
+    """What an exported model says of itself."""
     config = trained.config
     return {
         "made_with": {"pix2seq_d": __version__, "jax": jax.__version__},
@@ -75,6 +86,7 @@ def _metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
         "dtype": config.train.dtype,
         "min_area": config.evaluation.min_area,
         "categories": trained.labels.to_json(),
+        "void": program.void_id(trained.labels),
         "config": dataclasses.asdict(config),
         "inputs": [
             "weights: the arrays weight/0000, weight/0001, ... in this order",
@@ -83,7 +95,7 @@ def _metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
             "seed: uint32 []",
         ],
         "outputs": [
-            "semantic: int32 [b, h, w], ids of `categories`, 0 for void",
+            "semantic: int32 [b, h, w], ids of `categories`, `void` elsewhere",
             "instance: int32 [b, h, w], ids of things within an image, 0 elsewhere",
             "certainty: float32 [b, h, w] in [0, 1], for ranking",
         ],

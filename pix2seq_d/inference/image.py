@@ -9,7 +9,7 @@ from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, ModelConfig
 from pix2seq_d.diffusion import sampler
 from pix2seq_d.inference import certainty
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Features, Pix2SeqD
 
 SELF_COND: dict[str, Literal[False, "x", "eps"]] = {
     "none": False,
@@ -39,15 +39,37 @@ def predict(
     keys: jax.Array,
     *,
     model: Pix2SeqD,
-    diffusion: DiffusionConfig,
-    return_states: bool = False,
-    return_certainty: bool = False,
+    **settings: Any,
 ) -> jax.Array | tuple[jax.Array, jax.Array]:
-    """Samples one mask per image.
+    """Encodes the images and samples one mask for each.
 
     Args:
       variables: {'params', 'batch_stats'}, as a rule the moving average.
       images: [B, H, W, 3] float32 in [0, 1], or uint8.
+      keys: as of `sample`, which tells the settings and the result, too.
+      model: the model.
+      **settings: `diffusion` and what else to return.
+    Source: spec 3, 6.1.
+    """
+    features = model.encode(variables, images)
+    return sample(variables, features, keys, model=model, **settings)
+
+
+def sample(
+    variables: Any,
+    features: Features,
+    keys: jax.Array,
+    *,
+    model: Pix2SeqD,
+    diffusion: DiffusionConfig,
+    return_states: bool = False,
+    return_certainty: bool = False,
+) -> jax.Array | tuple[jax.Array, jax.Array]:
+    """Samples one mask per image that is encoded already.
+
+    Args:
+      variables: {'params', 'batch_stats'}, as a rule the moving average.
+      features: of B images, as `model.encode` gives them.
       keys: [B] typed keys, one per image, so that an image's mask does not
         depend on the batch it is in.
       model: the model.
@@ -61,7 +83,6 @@ def predict(
     Source: spec 3, 6.1.
     """
     config = model.config
-    features = model.encode(variables, images)
     shape = (*config.mask_size, config.num_bits)
     # Folding apart keeps the first noise and the sampler's own draws independent.
     first_key, step_key = (

@@ -7,16 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pix2seq_d.config import Config
+from pix2seq_d.config import Config, DiffusionConfig
 from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.inference import image
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Features, Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.layout import Layout
 
 
 class Predictor:
     """Compiled once per batch shape; the images are split over the devices.
+
+    The encoder and the sampler are compiled apart, so that features serve several
+    samplers, with the same bits as each alone.
 
     Args:
       config: model, sampler and compute dtype.
@@ -25,18 +28,64 @@ class Predictor:
     """
 
     def __init__(self, config: Config, mesh: jax.sharding.Mesh, *, seed: int) -> None:
-        self.mesh, self._seed = mesh, seed
-        predict = functools.partial(
+        self.mesh, self._seed, self._diffusion = mesh, seed, config.diffusion
+        model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
+        layout, place = Layout(mesh), meshes.over_batch(mesh)
+        encode = functools.partial(_encode, layout=layout, model=model)
+        self._encode = jax.jit(encode, out_shardings=place)
+        sample = functools.partial(_sample, layout=layout, model=model)
+        static = ("diffusion", "return_certainty")
+        self._sample = jax.jit(sample, out_shardings=place, static_argnames=static)
+        denoising = functools.partial(
             _predict,
-            layout=Layout(mesh),
-            model=Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype)),
+            layout=layout,
+            model=model,
             diffusion=config.diffusion,
+            return_states=True,
         )
-        place = meshes.over_batch(mesh)
-        self._predict = jax.jit(predict, out_shardings=place)
-        certain = functools.partial(predict, return_certainty=True)
-        self._certain = jax.jit(certain, out_shardings=place)
-        self._denoising = jax.jit(functools.partial(predict, return_states=True))
+        self._denoising = jax.jit(denoising)
+
+    def encode(self, variables: Any, images: np.ndarray) -> Features:
+        """Encodes images for `sample`; all processes have to call it.
+
+        Args:
+          variables: {'params', 'batch_stats'}, whole on every device or split over
+            them as in training; no second copy outlives the call.
+          images: [B, H, W, 3] float32 in [0, 1] or uint8, this process's share of a
+            batch that splits over the mesh.
+        Returns:
+          Features of the whole batch, on the devices.
+        """
+        return self._encode(variables, meshes.put_batch(images, self.mesh))
+
+    def sample(
+        self,
+        variables: Any,
+        features: Features,
+        index: np.ndarray,
+        *,
+        diffusion: DiffusionConfig | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """Samples (semantic, instance) at mask size; all processes have to call it.
+
+        Args:
+          variables: as of `encode`.
+          features: of a batch, as `encode` gives them.
+          index: [B] int32, of this process's images; names each image's noise;
+            negative for padding.
+          diffusion: another sampler than the config's; each is compiled once.
+          seed: another one than the predictor's; compiles nothing anew.
+        Returns:
+          [B, h, w, 2] int32, of this process's images.
+        """
+        index = meshes.put_batch(index, self.mesh)
+        root = _root(self._seed if seed is None else seed)
+        diffusion = self._diffusion if diffusion is None else diffusion
+        sampled = self._sample(
+            variables, features, index, root=root, diffusion=diffusion
+        )
+        return meshes.local_rows(sampled)
 
     def labels(
         self,
@@ -46,28 +95,22 @@ class Predictor:
         *,
         seed: int | None = None,
     ) -> np.ndarray:
-        """Predicts (semantic, instance) at mask size; all processes have to call it.
-
-        Args:
-          variables: {'params', 'batch_stats'}, whole on every device or split over
-            them as in training; no second copy outlives the call.
-          images: [B, H, W, 3] float32 in [0, 1] or uint8, this process's share of a
-            batch that splits over the mesh.
-          index: [B] int32, names each image's noise; negative for padding.
-          seed: another one than the predictor's; compiles nothing anew.
-        Returns:
-          [B, h, w, 2] int32, of this process's images.
-        """
-        seed = self._seed if seed is None else seed
-        batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
-        return meshes.local_rows(self._predict(variables, **batch, root=_root(seed)))
+        """`encode` and `sample` of the same images."""
+        features = self.encode(variables, images)
+        return self.sample(variables, features, index, seed=seed)
 
     def labels_and_certainty(
         self, variables: Any, images: np.ndarray, index: np.ndarray, *, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `labels`, and how sure each pixel is: float32 [B, h, w] in [0, 1]."""
-        batch = meshes.put_batch({"images": images, "index": index}, self.mesh)
-        found = self._certain(variables, **batch, root=_root(seed))
+        found = self._sample(
+            variables,
+            self.encode(variables, images),
+            meshes.put_batch(index, self.mesh),
+            root=_root(seed),
+            diffusion=self._diffusion,
+            return_certainty=True,
+        )
         labels, certainty = map(meshes.local_rows, found)
         return labels, certainty
 
@@ -89,6 +132,39 @@ def _root(seed: int) -> np.ndarray:
     return np.asarray(jax.random.key_data(jax.random.key(seed)))
 
 
+def _keys(root: jax.Array, index: jax.Array) -> jax.Array:
+    key = jax.random.wrap_key_data(root)
+    # fold_in wants unsigned numbers; what padding gets does not matter.
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.maximum(index, 0))
+
+
+def _encode(
+    variables: Any, images: jax.Array, *, layout: Layout, model: Pix2SeqD
+) -> Features:
+    return model.encode(layout.gather(variables), images)
+
+
+def _sample(
+    variables: Any,
+    features: Features,
+    index: jax.Array,
+    *,
+    root: jax.Array,
+    layout: Layout,
+    model: Pix2SeqD,
+    diffusion: DiffusionConfig,
+    return_certainty: bool = False,
+) -> Any:
+    return image.sample(
+        layout.gather(variables),
+        features,
+        _keys(root, index),
+        model=model,
+        diffusion=diffusion,
+        return_certainty=return_certainty,
+    )
+
+
 def _predict(
     variables: Any,
     images: jax.Array,
@@ -98,10 +174,8 @@ def _predict(
     layout: Layout,
     **settings: Any,
 ) -> Any:
-    key = jax.random.wrap_key_data(root)
-    # fold_in wants unsigned numbers; what padding gets does not matter.
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.maximum(index, 0))
-    return image.predict(layout.gather(variables), images, keys, **settings)
+    variables = layout.gather(variables)
+    return image.predict(variables, images, _keys(root, index), **settings)
 
 
 def eval_settings(config: Config, mesh: jax.sharding.Mesh) -> Settings:

@@ -1,5 +1,6 @@
-"""Training curves: loss and PQ against the step, drawn with Pillow."""
+"""Training curves of one run or of several, against the training step."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -8,13 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from matplotlib import colors
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from scipy import ndimage
 
-from pix2seq_d.visualize.colors import Color
-from pix2seq_d.visualize.plot import Curve, draw_plot
+from pix2seq_d.visualize import chart
+from pix2seq_d.visualize.chart import Line
+from pix2seq_d.visualize.diagram import GREY
 
-COLORS = ((31, 105, 196), (226, 106, 30), (36, 150, 86), (150, 72, 180), (196, 42, 72))
+# Keys of the scores in a record, and what they are called.
+QUALITY = {
+    "eval/pq": "PQ",
+    "eval/things_pq": "things",
+    "eval/stuff_pq": "stuff",
+    "eval/oracle_pq": "oracle",
+    "eval/stq": "STQ",
+    "eval/vpq": "VPQ",
+    "eval/oracle_stq": "oracle STQ",
+}
+_OF_ONE_RUN = ("eval/things_pq", "eval/stuff_pq")  # of several they are too much
+
+
+@dataclasses.dataclass(frozen=True)
+class _Panel:
+    """Lines for one pair of axes, and behind them the same before smoothing."""
+
+    title: str
+    lines: list[Line]
+    raw: list[Line] = dataclasses.field(default_factory=list)
 
 
 def read_metrics(path: str | PathLike[str]) -> list[dict[str, Any]]:
@@ -54,92 +77,96 @@ def read_metrics(path: str | PathLike[str]) -> list[dict[str, Any]]:
     return records
 
 
-def training_curves(
-    paths: str | PathLike[str] | Sequence[str | PathLike[str]],
-    output: str | PathLike[str],
-) -> None:
-    """Draws the metrics files of one or more runs into the PNG `output`.
+def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Loss, quality, learning rate and gradient norm against the training step.
 
-    Several runs are named after their files, or after their folders where the
-    files have one name.
-
-    Raises:
-      FileNotFoundError, ValueError: see `read_metrics` and `draw_curves`.
-    """
-    several = [paths] if isinstance(paths, str | PathLike) else list(paths)
-    files = [Path(p) for p in several]
-    names = [p.stem for p in files]
-    if len(set(names)) < len(names):
-        names = [p.resolve().parent.name for p in files]
-    if len(set(names)) < len(names):
-        names = [str(p) for p in files]
-    runs = {n: read_metrics(p) for n, p in zip(names, files, strict=True)}
-    Image.fromarray(draw_curves(runs)).save(output)
-
-
-def draw_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> np.ndarray:
-    """Loss (raw light, smoothed dark) and, if evaluated, PQ (oracle dashed).
-
-    The loss axis is logarithmic where the smoothed loss spans more than a factor
-    5. Where a step occurs twice (a resumed run), its last value counts; values that
-    are not finite are left out.
+    What no run has logged gets no axes. Loss and norm are drawn light as they are and
+    dark smoothed, on a logarithmic axis where the smoothed ones span more than a factor
+    5. Quality is PQ, of videos STQ, with the oracle dashed; of a single run also that
+    of things and stuff. Where a step occurs twice (a resumed run), its last value
+    counts; values that are not finite are left out.
 
     Args:
-      runs: name -> records with `step` and `loss`, or `step` and `eval/pq` and
-        perhaps `eval/oracle_pq`, both fractions.
-    Returns:
-      [480, 720, 3] uint8, 1440 wide where there is PQ as well as loss.
+      runs: name -> records with `step` and any of `loss`, `learning_rate`, `grad_norm`
+        and the keys of `QUALITY`, which are fractions.
     Raises:
-      ValueError: no record of any run has a finite loss or PQ.
+      ValueError: no record of any run has a finite loss, PQ or STQ.
     Source: ours.
     """
-    raw, smooth, quality = [], [], []
-    for k, (name, records) in enumerate(runs.items()):
-        color = COLORS[k % len(COLORS)]
-        suffix = f", {name}" if len(runs) > 1 else ""
-        steps, values = _series(records, "loss")
-        if len(steps):
-            raw.append(Curve(steps, values, _lighten(color), width=1))
-            smoothed = _smooth(values)
-            label = f"loss {smoothed[-1]:.3g}{suffix}"
-            smooth.append(Curve(steps, smoothed, color, label=label))
-        for key, text in (("eval/pq", "PQ"), ("eval/oracle_pq", "oracle PQ")):
-            steps, values = _series(records, key)
-            if len(steps):
-                label = f"{text} {100 * values[-1]:.1f}{suffix}"
-                dashed = key == "eval/oracle_pq"
-                quality.append(Curve(steps, 100 * values, color, 3, label, dashed))
-    if not smooth and not quality:
+    loss, quality = _panel(runs, "loss", "training loss"), _quality(runs)
+    if not loss.lines and not quality.lines:
         raise ValueError(
-            f"no finite 'loss' or 'eval/pq' in {', '.join(runs) or 'no runs'}; give "
-            "the metrics of a run that has logged a step"
+            "no finite 'loss', 'eval/pq' or 'eval/stq' in "
+            f"{', '.join(runs) or 'no run'}; give a run that has logged a step"
         )
-    x_range = _step_axis([*smooth, *quality])
-    plots = []
-    if smooth:
-        y_range, log = _loss_axis(raw, smooth)
-        plots.append(
-            draw_plot(
-                [*raw, *smooth],
-                title="Training loss",
-                x_title="training step",
-                x_range=x_range,
-                y_range=y_range,
-                log=log,
+    rate = _panel(runs, "learning_rate", "learning rate", smooth=False)
+    norm = _panel(runs, "grad_norm", "gradient norm, before clipping")
+    panels = [panel for panel in (loss, quality, rate, norm) if panel.lines]
+    figure, axes = chart.new_figure(
+        len(panels), title=next(iter(runs)) if len(runs) == 1 else ""
+    )
+    x_range = _step_axis([line for panel in panels for line in panel.lines])
+    for panel, axis in zip(panels, axes, strict=True):
+        y_range, log = _value_axis(panel)
+        chart.draw(
+            axis,
+            [*panel.raw, *panel.lines],
+            title=panel.title,
+            x_title="training step",
+            log_y=log,
+        )
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.set_xlim(*x_range)
+        axis.set_ylim(*y_range)
+        chart.name_ends(axis, panel.lines)
+    return figure
+
+
+def _panel(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    key: str,
+    title: str,
+    *,
+    smooth: bool = True,
+) -> _Panel:
+    """One value of all runs."""
+    panel = _Panel(title, [])
+    for k, (name, records) in enumerate(runs.items()):
+        color = chart.COLORS[k % len(chart.COLORS)]
+        steps, values = _series(records, key)
+        if not len(steps):
+            continue
+        if smooth:
+            panel.raw.append(Line(steps, values, _lighten(color), width=0.7))
+            values = _smooth(values)
+        label = f"{values[-1]:.3g}" + (f" {name}" if len(runs) > 1 else "")
+        panel.lines.append(Line(steps, values, color, label))
+    return panel
+
+
+def _quality(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> _Panel:
+    """The scores of all runs, in percent."""
+    panel = _Panel("quality (%)", [])
+    alone = len(runs) == 1
+    for k, (name, records) in enumerate(runs.items()):
+        for number, (key, text) in enumerate(QUALITY.items()):
+            steps, values = _series(records, key)
+            if not len(steps) or (key in _OF_ONE_RUN and not alone):
+                continue
+            is_oracle = "oracle" in key
+            # A run's colour among several, a score's where there is one run.
+            color = chart.COLORS[(number if alone else k) % len(chart.COLORS)]
+            panel.lines.append(
+                Line(
+                    steps,
+                    100 * values,
+                    GREY if alone and is_oracle else color,
+                    f"{text} {100 * values[-1]:.1f}" + ("" if alone else f" {name}"),
+                    "" if is_oracle else chart.MARKERS[number % len(chart.MARKERS)],
+                    dashed=is_oracle,
+                )
             )
-        )
-    if quality:
-        plots.append(
-            draw_plot(
-                quality,
-                title="Panoptic quality (PQ, %)",
-                x_title="training step",
-                x_range=x_range,
-                y_range=(0.0, max(1.0, *(float(c.y.max()) for c in quality))),
-                legend_at_top=False,
-            )
-        )
-    return np.concatenate(plots, axis=1)
+    return panel
 
 
 def _series(
@@ -167,35 +194,36 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.exp(smoothed) if positive else smoothed
 
 
-def _lighten(color: Color) -> Color:
-    red, green, blue = (round(v + 0.62 * (255 - v)) for v in color)
-    return red, green, blue
+def _lighten(color: str) -> str:
+    red, green, blue = (v + 0.62 * (1 - v) for v in colors.to_rgb(color))
+    return colors.to_hex((red, green, blue))
 
 
-def _step_axis(curves: Sequence[Curve]) -> tuple[float, float]:
-    """Both plots' step axis: from 0 unless the first step is far from it."""
-    low = float(min(c.x[0] for c in curves))
-    high = float(max(c.x[-1] for c in curves))
+def _step_axis(lines: Sequence[Line]) -> tuple[float, float]:
+    """All plots' step axis: from 0 unless the first step is far from it."""
+    low = float(min(line.x[0] for line in lines))
+    high = float(max(line.x[-1] for line in lines))
     if low == high:
         return low - 1.0, high + 1.0
     return (0.0 if 0 <= low <= 0.2 * high else low), high
 
 
-def _loss_axis(
-    raw: Sequence[Curve], smooth: Sequence[Curve]
-) -> tuple[tuple[float, float], bool]:
-    """The range of the loss axis, and whether it is logarithmic.
+def _value_axis(panel: _Panel) -> tuple[tuple[float, float], bool]:
+    """The range of a panel's axis, and whether it is logarithmic.
 
-    It holds the smoothed losses and 99 % of the raw ones: a single spike must not
-    flatten the rest.
+    It begins at 0 unless the values are smoothed. Then it holds the smoothed ones and
+    99 % of the raw ones: a single spike must not flatten the rest.
     """
-    values = np.concatenate([c.y for c in smooth])
+    values = np.concatenate([line.y for line in panel.lines])
     low, high = float(values.min()), float(values.max())
+    if not panel.raw:
+        return (0.0, 1.05 * high or 1.0), False
     log = low > 0 and high > 5 * low
-    for curve in raw:
-        ends = np.percentile(curve.y, (0.5, 99.5))
+    for line in panel.raw:
+        ends = np.percentile(line.y, (0.5, 99.5))
         low, high = min(low, float(ends[0])), max(high, float(ends[1]))
     if log:
         low = max(low, float(values.min()) / 3)
         return (low / 1.1, high * 1.1), True
-    return (low, high), False
+    margin = 0.05 * (high - low) or abs(high) / 2 or 1.0
+    return (low - margin, high + margin), False

@@ -1,6 +1,7 @@
 """The timeline of a video's tracks, and the strip that shows it."""
 
 import dataclasses
+import math
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -9,7 +10,6 @@ from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, runs
 from pix2seq_d.visualize.colors import Color
 from pix2seq_d.visualize.legend import GREY, INK, PAPER, font, shorten
-from pix2seq_d.visualize.plot import linear_ticks
 from pix2seq_d.visualize.track_colors import track_color, track_name, tracks_in
 
 _SCALE = 2  # supersampling, for smooth shapes
@@ -183,3 +183,15 @@ def draw_timeline(
     )
     size = canvas.width // _SCALE, canvas.height // _SCALE
     return np.asarray(canvas.resize(size, Image.Resampling.LANCZOS))
+
+
+def linear_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+    """Round ticks (1, 2 or 5 times a power of ten apart), from <= low to >= high."""
+    if not high > low:
+        margin = abs(low) / 2 or 1.0
+        low, high = low - margin, high + margin
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = min((m * power for m in (1, 2, 5, 10)), key=lambda s: abs(s / rough - 1))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [k * step for k in range(first, last + 1)]

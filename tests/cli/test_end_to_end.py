@@ -1,11 +1,13 @@
 """The three commands, really run: train, stop, go on, evaluate, predict."""
 
 import json
+import re
 import shutil
 
 import jax
 import numpy as np
 import pytest
+from html_text import Page, frames_of
 from PIL import Image
 
 from pix2seq_d.cli import app, evaluate, predict, train
@@ -13,6 +15,7 @@ from pix2seq_d.data import arrays
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
 from pix2seq_d.data.shapes import Shapes
 from pix2seq_d.evaluation import pq
+from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.panoptic_files import PanopticWriter, read_png_ids
 from pix2seq_d.training import checkpoint
 
@@ -136,6 +139,7 @@ def test_evaluate_scores_what_its_files_score(trained, tmp_path, photos):
             f"--workdir={trained}",
             f"--output={output}",
             "--config.evaluation.min_area=1",
+            "--report",
         ],
     )
     metrics = json.loads((output / "metrics.json").read_text())
@@ -155,6 +159,22 @@ def test_evaluate_scores_what_its_files_score(trained, tmp_path, photos):
     assert (output / "table.md").read_text().count("\n") == 2 + 3 + 9
     with Image.open(output / "examples.png") as picture:
         assert picture.size[0] > 200
+    check_page((output / "report.html").read_text(), metrics, output)
+
+
+def check_page(text, metrics, output):
+    """The page has the scores, the errors of all images, and each picture once."""
+    words = Page(text).words
+    for group in ("All", "Things", "Stuff"):
+        assert f"PQ, {group.lower()}{percent(metrics[group]['pq'])}" in words
+    assert f"--output={output} --config.evaluation.min_area=1 --report" in words
+    measure = f"--step=4 --output={output} --config.evaluation.min_area=1 --ladder="
+    assert measure in words
+    rows = text.split('<table class="bars kinds">')[1].split("</table>")[0]
+    counts = re.findall(r"<td>([\d,]+)</td></tr>", rows)
+    wrong = sum(c["fp"] + c["fn"] for c in metrics["per_class"].values())
+    assert sum(int(c.replace(",", "")) for c in counts) == wrong > 0
+    assert [len(frames) for frames in frames_of(text)] == [1] * 9
 
 
 def test_evaluate_refuses_to_change_the_model(trained, capsys):

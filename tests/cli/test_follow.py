@@ -59,9 +59,9 @@ def scores_of(folder):
 def test_new_checkpoints_are_scored_once_until_the_last(
     trained, workdir, monkeypatch, capsys
 ):
-    compiled, predict = [], image.predict
+    compiled, sample = [], image.sample
     monkeypatch.setattr(
-        image, "predict", lambda *a, **k: compiled.append(1) or predict(*a, **k)
+        image, "sample", lambda *a, **k: compiled.append(1) or sample(*a, **k)
     )
     first = workdir / "evaluation" / "2" / "metrics.json"
 
@@ -72,7 +72,7 @@ def test_new_checkpoints_are_scored_once_until_the_last(
 
     training = threading.Thread(target=train_on)
     training.start()
-    assert follow_status(workdir, "--follow", "--all_steps") == 0
+    assert follow_status(workdir, "--follow", "--all_steps", "--report") == 0
     training.join()
     folder = workdir / "evaluation"
     scores = scores_of(folder)
@@ -81,6 +81,8 @@ def test_new_checkpoints_are_scored_once_until_the_last(
         metrics = json.loads((folder / str(step) / "metrics.json").read_text())
         assert metrics["step"] == step
         assert metrics["oracle"]["All"]["pq"] == score > 0.5
+        page = (folder / str(step) / "report.html").read_text()
+        assert f"work, step {step}</h1>" in page
     assert len(compiled) == 1
     assert "evaluation at step 4/4 on 3 images" in capsys.readouterr().err
 

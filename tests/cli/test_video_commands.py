@@ -9,12 +9,14 @@ import jax
 import numpy as np
 import pytest
 import saved_training
+from html_text import Page, frames_of
 from PIL import Image
 
 from pix2seq_d import Segmenter
 from pix2seq_d.cli import app, evaluate, predict, predict_video, train
 from pix2seq_d.data.shapes_video import NUM_FRAMES, ShapesVideo
 from pix2seq_d.evaluation import davis, stq
+from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.evaluation.video_labels import code, label_coding, truth_channels
 from pix2seq_d.inference.stream import StreamState
 from pix2seq_d.instance_ids import KITTI_STEP
@@ -98,8 +100,18 @@ def test_images_cannot_train_a_model_of_clips(tmp_path, argv, capsys):
 @pytest.fixture(scope="module")
 def evaluated(workdir, tmp_path_factory):
     output = tmp_path_factory.mktemp("evaluated")
-    run(evaluate.main, [f"--workdir={workdir}", f"--output={output}"])
+    run(evaluate.main, [f"--workdir={workdir}", f"--output={output}", "--report"])
     return output
+
+
+def test_evaluate_makes_a_page_to_play_its_clips(evaluated):
+    text = (evaluated / "report.html").read_text()
+    words = Page(text).words
+    metrics = json.loads((evaluated / "metrics.json").read_text())
+    assert f"STQ{percent(metrics['STQ'])}oracle" in words
+    assert f"2 videos with {2 * NUM_FRAMES} frames" in words
+    numbers = [[f["number"] for f in clip] for clip in frames_of(text)]
+    assert numbers == [list(range(NUM_FRAMES))] * 2
 
 
 def test_evaluate_scores_what_its_files_score(evaluated):
@@ -175,13 +187,14 @@ def test_a_video_becomes_maps_tracks_and_a_video(predicted, frames):
 
 
 def test_a_stopped_run_goes_on_to_the_same_maps(
-    workdir, clip, predicted, tmp_path, monkeypatch
+    workdir, clip, predicted, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(predict_video, "_SAVE_EVERY", 3)
     output = tmp_path / "out"
     push = predict_video.Stream.push
     argv = predict_argv(workdir, clip, output, "--min_area=1")
     stop_at(7, monkeypatch, argv)
+    assert "7 frames are finished and kept; the same" in capsys.readouterr().err
     assert len(maps_of(output)) == 7 and not (output / "clip.mp4").exists()
     pushed = []
 
@@ -373,7 +386,7 @@ def test_images_of_any_seed_are_compiled_once(workdir, frames, caplog):
     segmenter = Segmenter.from_checkpoint(workdir)
     with jax.log_compiles(), caplog.at_level("WARNING"):
         maps = [segmenter.predict(frames[0], seed=seed).panoptic for seed in (0, 1)]
-    compiled = [r for r in caplog.records if "Compiling jit(_predict)" in r.message]
+    compiled = [r for r in caplog.records if "Compiling jit(_sample)" in r.message]
     assert len(compiled) == 1, [r.message for r in caplog.records]
     assert (maps[0].ids != maps[1].ids).any()
 
@@ -463,10 +476,16 @@ def test_davis_is_scored_by_its_ids(tmp_path, micro):
     ]
     workdir = tmp_path / "work"
     saved_training.save(workdir, argv, steps=[1])
-    run(evaluate.main, [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"])
+    output = tmp_path / "out"
+    run(evaluate.main, [f"--workdir={workdir}", f"--output={output}", "--report"])
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     labels = root / "Annotations_unsupervised" / "480p"
     check_j_and_f(metrics, labels, tmp_path / "out" / "davis", ["walk"])
+    text = (output / "report.html").read_text()
+    assert f"J&F{percent(metrics['j_and_f']['J&F-Mean'])}" in Page(text).words
+    (clip,) = frames_of(text)
+    names = {s[0].split()[0] for frame in clip for s in frame["truthSegments"]}
+    assert len(clip) == 6 and names == {"object"}
 
 
 def check_j_and_f(metrics, truth, found, names):

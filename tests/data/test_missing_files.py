@@ -102,7 +102,20 @@ def vipseg(root):
     return save_pairs(root / "images/a/{}.jpg", root / "panomasksRGB/a/{}.png", IDS)
 
 
-LAYOUTS = [coco_panoptic, cityscapes, cityscapes_json, kitti_step, davis, vipseg]
+def cityscapes_vps(root):
+    content = panoptic_json("_final_mask.png", 1, "0005_0025_ulm_{}")
+    write_json(root / "panoptic_gt_val_city_vps.json", content | {"categories": WALL})
+    return save_pairs(
+        root / "val/img/{}.jpg",
+        root / "val/panoptic_video/0005_0025_ulm_{}_final_mask.png",
+        IDS,
+    )
+
+
+LAYOUTS = [
+    *(coco_panoptic, cityscapes, cityscapes_json, kitti_step, davis, vipseg),
+    cityscapes_vps,
+]
 
 
 @pytest.mark.parametrize("which", ["image", "label map"])

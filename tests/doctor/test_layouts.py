@@ -5,11 +5,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from city_vps_folder import CityVps
 from PIL import Image
 
 from pix2seq_d import instance_ids
+from pix2seq_d.config import SourceConfig
 from pix2seq_d.config.training import SOURCES
-from pix2seq_d.data.sources import open_source
+from pix2seq_d.data.sources import make_source, open_source
 from pix2seq_d.doctor import layouts
 from pix2seq_d.doctor.capacity import Capacity
 from pix2seq_d.doctor.examine import examine
@@ -137,6 +139,15 @@ def vipseg_in_the_root(root):
     vipseg(root, "")
 
 
+def city_vps(root):
+    for split in ("train", "val"):
+        CityVps(root, split)
+        (root / f"panoptic_im_{split}_city_vps.json").write_text("{}")
+    rng = np.random.default_rng(0)  # else they are those of val
+    for path in (root / "train/img").iterdir():
+        save(path, rng.integers(0, 256, (16, 32, 3), np.uint8))
+
+
 TREES = [
     (cityscapes, "cityscapes", ["train", "val"]),
     (packed_cityscapes, "cityscapes", ["train", "val"]),
@@ -147,6 +158,7 @@ TREES = [
     (davis_without_lists, "davis", ["all"]),
     (vipseg, "vipseg", ["train", "val"]),
     (vipseg_in_the_root, "vipseg", ["train", "val"]),
+    (city_vps, "cityscapes_vps", ["train", "val"]),
 ]
 
 
@@ -184,6 +196,24 @@ def test_segments_count_as_in_training(tmp_path, build, most):
     assert dropped[0] == max(0, numbered - (most - 1))
     kinds = [f.kind for f in examination.findings]
     assert kinds.count("too_many_instances") == sum(d > 0 for d in dropped)
+
+
+def test_davis_255_is_void_where_an_evaluation_reads_it(tmp_path):
+    davis(tmp_path)
+    for name in ("train", "val"):
+        path = tmp_path / f"Annotations_unsupervised/480p/{name}/00000.png"
+        save(path, columns(0, 1, 2, 255).astype(np.uint8))
+    config = SourceConfig(name="davis", root=str(tmp_path), eval_split="val")
+    splits = {s.split.name: s for s in examine(tmp_path, num_workers=1).splits}
+    for split, objects, void in (("train", 3, 0), ("val", 2, SIZE[0])):
+        source = make_source(config, train=split == "train", size=SIZE)
+        read = [s for s in source[0].panoptic.segments if not s.is_crowd]
+        found = splits[split].checked[0].map
+        assert found.num_instances == len(read) == objects
+        assert found.crowd_pixels == void
+        assert found.num_numbered == objects
+        _, shown = splits[split].split.picture(0)
+        assert shown.segments == source[0].panoptic.segments
 
 
 def test_every_layout_of_training_can_be_named():

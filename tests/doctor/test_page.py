@@ -1,39 +1,13 @@
 """The report's page and text: parse, hold every finding, load nothing."""
 
-from html.parser import HTMLParser
-
 import numpy as np
 import pytest
+from html_text import Page
 
 from pix2seq_d.doctor import page, pictures, report
 from pix2seq_d.doctor.charts import bar, columns
 from pix2seq_d.doctor.examine import examine
 from pix2seq_d.doctor.finding import Finding, from_error
-
-VOID_TAGS = {"meta", "img", "br"}
-
-
-class Page(HTMLParser):
-    """The text of a page; asserts that tags are closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.text, self.links, self.tags = [], "", [], set()
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.links += [v for name, v in attrs if name in ("src", "href", "srcset")]
-        if tag not in VOID_TAGS:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture

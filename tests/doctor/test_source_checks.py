@@ -97,7 +97,9 @@ def test_an_unknown_layout(tmp_path):
         examine(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("layout", ["cityscapes", "kitti_step", "davis", "vipseg"])
+@pytest.mark.parametrize(
+    "layout", ["cityscapes", "kitti_step", "davis", "vipseg", "cityscapes_vps"]
+)
 def test_an_empty_folder_of_another_layout(tmp_path, layout):
     open_it = functools.partial(examine, tmp_path, layout=layout, num_workers=1)
     assert {f.kind for f in open_it().findings} == {"split"}

@@ -1,6 +1,7 @@
 """A dry run on the devices at hand: 8 of this machine's CPU."""
 
 import dataclasses
+import json
 
 import jax
 import pytest
@@ -9,12 +10,24 @@ from configs import coco_panoptic, shapes
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, dry_run, train
 from pix2seq_d.dry_run import estimate, measure, report, shards, topology, traffic
+from pix2seq_d.dry_run.prices import Prices
 
 
 @pytest.fixture(scope="module")
 def config(micro):
+    """Wide enough that products, not element-wise work, are most of the arithmetic."""
     fields = shapes.get_config("tiny")
-    made = app.override(config_lib.from_config_dict(fields), micro, allowed=("",))
+    wider = [
+        "--config.train.batch_size=64",
+        "--config.model.resnet.width=0.25",
+        "--config.model.encoder.dim=32",
+        "--config.model.encoder.mlp_dim=64",
+        "--config.model.pyramid.dim=32",
+        "--config.model.decoder.dim=32",
+        "--config.model.decoder.transformer_dim=32",
+    ]
+    argv = [*micro, *wider]
+    made = app.override(config_lib.from_config_dict(fields), argv, allowed=("",))
     return dry_run.settle(made)[0]
 
 
@@ -75,28 +88,78 @@ def test_memory_is_what_the_arrays_of_a_device_take(split):
     assert split.memory.total >= split.memory.arguments
 
 
+def test_the_flops_of_the_step_are_what_xla_counts_of_the_compiled_one(split):
+    """Up to what every device does for all: optimizer, moving average."""
+    devices = split.program.mesh.size
+    assert split.flops / devices == pytest.approx(split.xla_flops, rel=0.05)
+
+
 def test_the_report_says_it_all(split):
     text = report.model(split.config, split.program)
     assert "8 x cpu: data 2 x fsdp 4" in text
+    assert report.sampling({32: 27_000_000_000_000, 8: 7_300_000_000_000}) == (
+        "sampling     32 steps 27 TFLOP, 8 steps 7.3 TFLOP a mask"
+    )
     text = report.measured(split)
+    assert f"whole step   {split.flops / 1e12:,.4g} TFLOP" in text
+    assert f"XLA counts {split.xla_flops / 1e12:,.4g} TFLOP on each device" in text
     for part in ("memory of one device", "exchanged between devices", "all-gather"):
         assert part in text
     assert "please report" not in text
 
 
-def test_days_are_flops_over_what_a_device_does(config):
+def test_device_hours_are_flops_over_what_a_device_does(config):
     known = estimate.ACCELERATORS[1]
     assert known.name == "H200"
     flops = report.image_flops(config.model, config.diffusion)
     total = flops * config.train.batch_size * config.train.num_steps
-    expected = total / (989e12 * 0.4) / 86400
-    assert estimate.device_days(config, known) == pytest.approx(expected)
+    expected = total / (989e12 * 0.4) / 3600
+    assert estimate.device_hours(config, known) == pytest.approx(expected)
+
+
+KINDS = ("H100", "H200", "TPU v5e", "TPU v5p", "TPU v6e")
+
+
+def rows_of(text):
+    """Name of an accelerator -> the numbers beside it."""
+    named = {one.name: one.name for one in estimate.ACCELERATORS}
+    return {
+        name: line.strip().removeprefix(name).split()
+        for line in text.splitlines()
+        for name in named
+        if line.startswith(f"  {name:12s}")
+    }
+
+
+def test_without_prices_there_are_device_hours_of_every_kind_and_no_money(config):
+    text = estimate.table(config, None)
+    rows = rows_of(text)
+    assert set(KINDS) <= set(rows)
+    for accelerator in estimate.ACCELERATORS:
+        hours = estimate.device_hours(config, accelerator)
+        assert rows[accelerator.name][2:] == [
+            estimate.number(hours),
+            estimate.number(hours / 24),
+            estimate.number(hours / 192),
+        ]
+    assert "an hour" not in text and "price" not in text
+
+
+def test_money_is_hours_times_the_price_and_named_with_its_date(config):
     longer = dataclasses.replace(
         config, train=dataclasses.replace(config.train, num_steps=10**9)
     )
-    row = next(r for r in estimate.table(longer).splitlines() if "H200" in r)
-    days = estimate.device_days(longer, known)
-    assert f"{days * 24 * 7.91:,.0f}" in row
+    found = Prices("2026-11-01", "EUR", "an offer", {"h100": 2.5, "v5e": 0.8})
+    text = estimate.table(longer, found)
+    rows = rows_of(text)
+    for name, price in (("H100", 2.5), ("TPU v5e", 0.8)):
+        (known,) = (one for one in estimate.ACCELERATORS if one.name == name)
+        cost = price * estimate.device_hours(longer, known)
+        assert cost > 1
+        assert rows[name][5:] == [f"{price:.2f}", f"{cost:,.0f}"]
+    assert len(rows["H200"]) == 5
+    assert "EUR an hour" in text.splitlines()[0]
+    assert text.splitlines()[-1] == "prices of 2026-11-01: an offer"
 
 
 def test_lengths_and_classes_that_only_data_know_are_assumed_and_said():
@@ -115,12 +178,27 @@ def test_lengths_and_classes_that_only_data_know_are_assumed_and_said():
 def test_the_command_needs_neither_data_nor_workdir(micro, capsys, tmp_path):
     argv = ["--config=custom:tiny", *micro, "--dry_run"]
     argv += [f"--config.data.source.root={tmp_path / 'absent'}"]
+    file = tmp_path / "prices.json"
+    hours = {"h100": 2.5}
+    content = dict(date="2026-11-01", currency="USD", source="x", per_device_hour=hours)
+    file.write_text(json.dumps(content))
+    argv.append(f"--prices={file}")
     assert train.main(argv) == 0
     out = capsys.readouterr().out
     assert "devices      8 x cpu: data 8 x fsdp 1" in out
     assert "batch-norm moments  all-reduce" in out
+    assert "\nsampling     2 steps " in out
     assert "an estimate, nothing was run" in out
-    assert list(tmp_path.iterdir()) == []
+    assert len(rows_of(out)["H100"]) == 7 and len(rows_of(out)["H200"]) == 5
+    assert out.splitlines()[-1] == "prices of 2026-11-01: x"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_prices_without_a_dry_run_are_refused(capsys):
+    argv = ["--config=shapes:tiny", "--workdir=absent", "--prices=prices.json"]
+    assert app.run(train.main, "train", argv) == 1
+    message = "train: error: --prices is for --dry_run and --topology; leave it out\n"
+    assert capsys.readouterr().err == message
 
 
 @pytest.mark.parametrize(

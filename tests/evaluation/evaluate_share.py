@@ -1,4 +1,4 @@
-"""One of two processes that evaluate a workdir, then follow it.
+"""One of two processes that evaluate a workdir, also by a ladder, then follow it.
 
 python evaluate_share.py WORKDIR OUTPUT COORDINATOR PROCESS_ID
 """
@@ -33,6 +33,8 @@ def main(workdir, output, coordinator, process_id):
     ]
     once = [f"--workdir={workdir}", f"--output={output}/once", *job]
     status = app.run(evaluate.main, "evaluate", once)
+    ladder = [f"--workdir={workdir}", f"--output={output}/ladder", "--ladder=1,2"]
+    status = status or app.run(evaluate.main, "evaluate", ladder)
     checkpoint.load, follow.POLL_S = load, 0.1
     followed = [f"--workdir={workdir}", f"--output={output}/followed", "--follow"]
     return status or app.run(evaluate.main, "evaluate", [*followed, "--all_steps"])

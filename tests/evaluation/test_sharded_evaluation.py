@@ -56,13 +56,31 @@ def alone(workdir):
     return workdir / "evaluation" / "2"
 
 
+@pytest.fixture(scope="module")
+def ladder_alone(workdir, tmp_path_factory):
+    """The ladder of one process with 8 devices."""
+    output = tmp_path_factory.mktemp("ladder")
+    argv = [f"--workdir={workdir}", f"--output={output}", "--ladder=1,2"]
+    assert app.run(evaluate.main, "evaluate", argv) == 0
+    return output
+
+
 def files_of(folder):
     return sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
     )
 
 
-def test_two_processes_write_what_one_writes(workdir, alone, tmp_path):
+def scores_of(ladder):
+    """What ladder.json holds but for the times, which differ."""
+    content = json.loads((ladder / "ladder.json").read_text())
+    times = [content.pop("encoding_seconds_per_image")]
+    times += [row.pop("seconds_per_image") for row in content["rows"]]
+    assert min(times) > 0
+    return content
+
+
+def test_two_processes_write_what_one_writes(workdir, alone, ladder_alone, tmp_path):
     copy = tmp_path / "work"
     shutil.copytree(workdir, copy, ignore=shutil.ignore_patterns("evaluation"))
     with socket.socket() as free:
@@ -82,6 +100,7 @@ def test_two_processes_write_what_one_writes(workdir, alone, tmp_path):
     assert [process.returncode for process in pair] == [0, 0], written
     assert "predictions:" in written[0][0] and "predictions:" not in written[1][0]
     assert "evaluating step 2" in written[0][1] and "evaluat" not in written[1][1]
+    assert "| oracle" in written[0][0] and "| oracle" not in written[1][0]
     # Read by one of them only, step 1 is nobody's.
     assert "step 1 was deleted" in written[0][1]
     lines = (tmp_path / "followed" / "metrics.jsonl").read_text().splitlines()
@@ -92,11 +111,17 @@ def test_two_processes_write_what_one_writes(workdir, alone, tmp_path):
         assert files_of(output) == names
         same, *others = filecmp.cmpfiles(alone, output, names, shallow=False)
         assert (sorted(same), others) == (names, [[], []])
+    assert files_of(tmp_path / "ladder") == files_of(ladder_alone)
+    scores = scores_of(ladder_alone)
+    assert scores_of(tmp_path / "ladder") == scores
+    assert [row["num_steps"] for row in scores["rows"]] == [1, 2]
     # They say something: matches of the oracle, segments of the model.
     metrics = json.loads((alone / "metrics.json").read_text())
     assert metrics["num_images"] == NUM_IMAGES
     assert 0.5 < metrics["oracle"]["All"]["pq"] < 1
     assert sum(row["fp"] for row in metrics["per_class"].values()) > NUM_IMAGES
+    assert scores["rows"][1]["per_class"] == metrics["per_class"]
+    assert scores["rows"][0]["per_class"] != metrics["per_class"]
 
 
 def bytes_of(arrays):

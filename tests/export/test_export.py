@@ -1,7 +1,9 @@
 """A file made by launch.export, run where neither this package nor Flax is."""
 
+import dataclasses
 import io
 import json
+import resource
 import subprocess
 import sys
 import zipfile
@@ -17,8 +19,13 @@ from pix2seq_d.cli import app
 from pix2seq_d.cli import export as export_command
 from pix2seq_d.cli import predict as predict_command
 from pix2seq_d.data.shapes import Shapes
+from pix2seq_d.export import file as file_format
+from pix2seq_d.export import make
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import read_png_ids
 
+# Each of them another than the checkpoint's.
+EXPORTED = ["--num_steps=3", "--min_area=3", "--dtype=float32"]
 SIZES = [(40, 56), (64, 64), (31, 90)]
 
 # As the documented runner, for batches; what the file must not need cannot be imported.
@@ -52,15 +59,16 @@ np.savez(sys.argv[3], **found)
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory, micro):
     folder = tmp_path_factory.mktemp("export") / "work"
-    saved_training.save(folder, ["--config=shapes:tiny", *micro], steps=[1])
+    argv = ["--config=shapes:tiny", "--config.train.dtype=bfloat16", *micro]
+    saved_training.save(folder, argv, steps=[1])
     return folder
 
 
 @pytest.fixture(scope="module")
 def file(workdir, tmp_path_factory):
     path = tmp_path_factory.mktemp("file") / "model.npz"
-    argv = [f"--checkpoint={workdir}", f"--output={path}", "--num_steps=2"]
-    assert app.run(export_command.main, "export", [*argv, "--min_area=3"]) == 0
+    argv = [f"--checkpoint={workdir}", f"--output={path}", *EXPORTED]
+    assert app.run(export_command.main, "export", argv) == 0
     return path
 
 
@@ -108,10 +116,10 @@ def test_a_fresh_process_without_this_package_gives_the_live_labels(
         check=True,
     )
     found = np.load(tmp_path / "out.npz")
-    segmenter = Segmenter.from_checkpoint(workdir)
+    segmenter = Segmenter.from_checkpoint(workdir, dtype="float32")
     for batch in (1, 3, 8):
         live = segmenter.predict_each(
-            photos[:batch], num_steps=2, min_area=3, seed=5, batch_size=batch
+            photos[:batch], num_steps=3, min_area=3, seed=5, batch_size=batch
         )
         equal = []
         for row, result in enumerate(live):
@@ -137,11 +145,49 @@ def test_a_fresh_process_without_this_package_gives_the_live_labels(
 
 def test_the_loaded_file_says_what_it_is(file):
     model = export.load(file)
-    assert model.metadata["num_steps"] == 2 and model.metadata["min_area"] == 3
+    assert model.metadata["num_steps"] == 3 and model.metadata["min_area"] == 3
+    assert model.metadata["dtype"] == "float32"
     assert model.metadata["platforms"] == ["cpu", "cuda", "tpu"]
     assert model.label_space == Shapes.label_space
-    with pytest.raises(ValueError, match=r"images must be uint8 \[B, H, W, 3\]"):
-        model(np.zeros((4, 4, 3), np.uint8))
+    assert model.metadata["void"] == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "settings", "words"),
+    [
+        ((4, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
+        ((1, 0, 4, 3), {}, r"images must be uint8 \[B, H, W, 3\]"),
+        ((1, 4, 5, 3), {"sizes": [[4, 6]]}, r"1 \.\.\. \(4, 5\), got \[\[4, 6\]\]"),
+        ((1, 4, 5, 3), {"sizes": [[0, 5]]}, r"got \[\[0, 5\]\]"),
+        ((2, 4, 5, 3), {"sizes": [[4, 5]]}, r"sizes must be \[2, 2\]"),
+        ((1, 4, 5, 3), {"seed": 2**32}, r"seed=4294967296: .* takes 0 \.\.\. 2\*\*32"),
+        ((1, 4, 5, 3), {"seed": -1}, "seed=-1"),
+    ],
+)
+def test_arguments_that_are_none_are_named(file, images, settings, words):
+    with pytest.raises(ValueError, match=words):
+        export.load(file)(np.zeros(images, np.uint8), **settings)
+
+
+def test_void_is_told_from_a_category_of_id_0(workdir, tmp_path):
+    """As KITTI-STEP's road; here the largest segment's class has it."""
+    scene = Shapes("val", size=(64, 64), num_examples=1)[0].image
+    live = Segmenter.from_checkpoint(workdir, dtype="float32")
+    trained, live = live.trained, live.predict(scene)
+    largest = live.segments[0].category_id
+    categories = tuple(
+        dataclasses.replace(c, id=0) if c.id == largest else c
+        for c in trained.labels.categories
+    )
+    trained = dataclasses.replace(trained, labels=LabelSpace(categories))
+    make.write(trained, tmp_path / "model.npz", platforms=["cpu"])
+    found = Segmenter.from_checkpoint(tmp_path / "model.npz").predict(scene)
+    void, road = found.panoptic.ids == 0, found.panoptic.ids != 0
+    road &= found.semantic == 0
+    # Rounding may flip bits of random weights, see above.
+    assert (live.semantic == 0).any()
+    assert np.mean(void == (live.semantic == 0)) > 0.99
+    assert np.mean(road == (live.semantic == largest)) > 0.99
 
 
 def rewritten(file, path, **changed):
@@ -170,7 +216,10 @@ def test_altered_files_are_refused(file, tmp_path):
         {"program": program},
         {"weight/0000": None},
         {"program": None},
-        {"metadata": described(file, sha256="0")},
+        {"metadata": described(file, num_steps=4)},
+        {"metadata": described(file, categories=[])},
+        {"weight/9999": weight},
+        {"sha256": None},
     ):
         rewritten(file, copy, **changed)
         with pytest.raises(ValueError, match="not those that were written"):
@@ -238,16 +287,16 @@ def test_a_video_model_is_refused(micro, tmp_path, capsys):
 
 def test_the_segmenter_and_the_command_take_the_file(workdir, file, photos, tmp_path):
     from_file = Segmenter.from_checkpoint(file)
-    live = Segmenter.from_checkpoint(workdir)
-    assert "2 steps, float32" in repr(from_file) and str(file) in repr(from_file)
+    live = Segmenter.from_checkpoint(workdir, dtype="float32")
+    assert "3 steps, float32" in repr(from_file) and str(file) in repr(from_file)
     settings = dict(seed=5, batch_size=3)
     found = from_file.predict(photos[:4], **settings)
-    expected = live.predict(photos[:4], num_steps=2, min_area=3, **settings)
+    expected = live.predict(photos[:4], num_steps=3, min_area=3, **settings)
     assert len(found) == 4
     for one, other in zip(found, expected, strict=True):
         same = partition(one.semantic, one.panoptic.ids)
         assert np.mean(same == partition(other.semantic, other.panoptic.ids)) > 0.99
-        assert one.steps == 2 and one.segments[0].confidence is not None
+        assert one.steps == 3 and one.segments[0].confidence is not None
     assert len({s.id for s in found[0].segments}) == len(found[0].segments)
 
     photo = tmp_path / "a.png"
@@ -278,3 +327,50 @@ def test_what_is_built_into_the_file_cannot_be_asked_for(
     assert app.run(predict_command.main, "predict", argv) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "min_area=9: is built into" in error
+
+
+def test_a_saved_model_gives_the_labels_of_the_file(
+    workdir, file, padded, tmp_path, capsys
+):
+    tf = pytest.importorskip("tensorflow")
+    folder = tmp_path / "saved"
+    argv = [f"--checkpoint={workdir}", f"--output={folder}", *EXPORTED]
+    argv += ["--format=saved_model", "--platforms=cpu"]
+    assert app.run(export_command.main, "export", argv) == 0
+    images, sizes = (array[:3] for array in padded)
+    loaded = tf.saved_model.load(str(folder))
+    found = loaded.call(images, sizes, np.uint32(5))
+    expected = export.load(file)(images, sizes, seed=5)
+    # XLA of another version compiles it: bits near zero may flip.
+    for name, labels in zip(("semantic", "instance"), expected, strict=False):
+        assert np.mean(found[name].numpy() == labels) > 0.99
+    described = json.loads((folder / "assets.extra" / "metadata.json").read_text())
+    assert described["num_steps"] == 3
+    named = [text.partition(":")[0] for text in described["inputs"]]
+    assert named == ["images", "sizes", "seed"]
+    assert app.run(export_command.main, "export", argv) == 1
+    assert "is not empty; name a new folder" in capsys.readouterr().err
+
+
+def test_a_saved_model_needs_tensorflow(workdir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    argv = [f"--checkpoint={workdir}", f"--output={tmp_path / 'saved'}"]
+    argv.append("--format=saved_model")
+    assert app.run(export_command.main, "export", argv) == 1
+    error = capsys.readouterr().err.strip()
+    assert "pip install tensorflow-cpu" in error and "\n" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"the last export")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"model\.npz cannot be written"):
+            file_format.save(path, b"program", [np.zeros(10_000, np.float32)], {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    assert path.read_bytes() == b"the last export"

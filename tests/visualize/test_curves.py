@@ -1,101 +1,123 @@
-import json
+"""Training curves: what is drawn of which records, on which axes."""
 
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib.colors import to_rgb
+from svg_lines import line, words
 
-from pix2seq_d.visualize.curves import (
-    COLORS,
-    draw_curves,
-    read_metrics,
-    training_curves,
-)
-from pix2seq_d.visualize.plot import linear_ticks, log_ticks, tick_text
+from pix2seq_d.visualize import chart, diagram
+from pix2seq_d.visualize.curves import draw_curves, read_metrics
 
 
 def losses(values):
     return [{"step": k, "loss": float(v)} for k, v in enumerate(values, start=1)]
 
 
-def color_pixels(drawn, color):
-    return np.nonzero((np.abs(drawn.astype(int) - color) < 12).all(-1))
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
 
 
-def write(path, records):
-    path.write_text("".join(json.dumps(r) + "\n" for r in records))
-    return path
+def named(axes):
+    return {text.get_text() for text in axes.texts}
 
 
-def test_png_of_a_run_has_both_plots(tmp_path):
-    records = [
-        *losses(np.linspace(3, 1, 50)),
-        {"step": 25, "eval/pq": 0.2, "eval/oracle_pq": 0.9},
-        {"step": 50, "eval/pq": 0.6, "eval/oracle_pq": 0.9},
+def drawn(axes):
+    """Label -> (x, y, line) of the lines that have one."""
+    return {
+        str(k.get_gid()): (np.asarray(k.get_xdata()), np.asarray(k.get_ydata()), k)
+        for k in axes.get_lines()
+        if k.get_gid()
+    }
+
+
+def test_a_run_has_a_panel_for_each_value(tmp_path):
+    records = [r | {"learning_rate": 0.1, "grad_norm": 2.0} for r in losses([3, 2, 1])]
+    records += [
+        {
+            "step": step,
+            "eval/pq": pq,
+            "eval/things_pq": 0.1,
+            "eval/stuff_pq": 0.8,
+            "eval/oracle_pq": 0.9,
+        }
+        for step, pq in ((1, 0.2), (3, 0.6))
     ]
-    training_curves(write(tmp_path / "m.jsonl", records), tmp_path / "c.png")
-    drawn = np.asarray(Image.open(tmp_path / "c.png"))
-    assert drawn.shape == (480, 1440, 3) and drawn.dtype == np.uint8
-    _, x = color_pixels(drawn, COLORS[0])
-    assert (x < 720).sum() > 500 and (x > 800).sum() > 300
+    figure = draw_curves({"shapes": records})
+    assert titles(figure) == [
+        "training loss",
+        "quality (%)",
+        "learning rate",
+        "gradient norm, before clipping",
+    ]
+    loss, quality, rate, norm = figure.axes
+    assert named(quality) == {"PQ 60.0", "things 10.0", "stuff 80.0", "oracle 90.0"}
+    np.testing.assert_allclose(drawn(quality)["PQ 60.0"][1], [20, 60])
+    assert named(rate) == {"0.1"} and named(norm) == {"2"}
+    assert len(loss.get_lines()) == 2 and len(rate.get_lines()) == 1
+    assert all(axes.get_xlabel() == "training step" for axes in figure.axes)
+    oracle, score = (drawn(quality)[k][2] for k in ("oracle 90.0", "PQ 60.0"))
+    assert oracle.is_dashed() and not score.is_dashed()
+
+    diagram.save(figure, tmp_path / "curves.svg")
+    texts = words(tmp_path / "curves.svg")
+    assert {"shapes", "quality (%)", "stuff 80.0"} <= set(texts)
+    corners, markers = line(tmp_path / "curves.svg", "PQ 60.0")
+    assert len(corners) == len(markers) == 2
+    assert corners[1][1] < corners[0][1]  # up, where PQ rises
 
 
-def test_only_loss_makes_one_plot():
-    assert draw_curves({"run": losses([3, 2, 1])}).shape == (480, 720, 3)
+def test_only_loss_makes_one_panel():
+    assert titles(draw_curves({"run": losses([3, 2, 1])})) == ["training loss"]
 
 
-def test_pq_rises_on_the_picture_where_it_rises_in_the_data():
-    records = [{"step": k, "eval/pq": k / 100} for k in range(0, 101, 10)]
-    y, x = color_pixels(draw_curves({"run": records}), COLORS[0])
-    in_axes = (y > 58) & (y < 300)  # above the legend
-    slope = np.polyfit(x[in_axes], y[in_axes], 1)[0]
-    # 100 % is 364 pixels high, 100 steps are 620 wide.
-    assert slope == pytest.approx(-364 / 620, rel=0.02)
-
-
-def test_oracle_is_dashed_and_pq_is_not():
-    def covered(key):
-        records = [{"step": k, "eval/pq": 0.1, key: 0.7} for k in (0, 100)]
-        _, x = color_pixels(draw_curves({"run": records})[50:300], COLORS[0])
-        return len(np.unique(x)) / 620
-
-    assert 0.4 < covered("eval/oracle_pq") < 0.7
-    assert covered("eval/pq") > 0.95
+def test_scores_of_videos():
+    records = [{"step": 5, "eval/stq": 0.5, "eval/vpq": 0.4, "eval/oracle_stq": 0.8}]
+    (axes,) = draw_curves({"run": records}).axes
+    assert named(axes) == {"STQ 50.0", "VPQ 40.0", "oracle STQ 80.0"}
+    # Single points are seen.
+    assert {k.get_marker() for k in axes.get_lines()} <= {"o", "s", "^", "D", "v"}
 
 
 def test_last_value_of_a_repeated_step_counts_and_infinite_ones_do_not():
-    plain = draw_curves({"run": losses([3, 2, 1])})
     resumed = [{"step": 2, "loss": 9.0}, *losses([3, 2, 1])]
     resumed.append({"step": 4, "loss": float("nan")})
-    np.testing.assert_array_equal(draw_curves({"run": resumed}), plain)
+    raw, *_ = draw_curves({"run": resumed}).axes[0].get_lines()
+    np.testing.assert_array_equal(raw.get_data(), [[1, 2, 3], [3, 2, 1]])
 
 
-def test_a_single_step_and_a_constant_loss_are_drawn():
-    assert len(color_pixels(draw_curves({"run": losses([2])}), COLORS[0])[0]) > 40
-    assert draw_curves({"run": losses([0, 0, 0])}).shape == (480, 720, 3)
+def test_a_constant_loss_is_drawn():
+    (axes,) = draw_curves({"run": losses([0, 0, 0])}).axes
+    low, high = axes.get_ylim()
+    assert low < 0 < high
 
 
-def test_falling_loss_uses_a_log_axis():
-    steps = np.arange(1, 201)
-    drawn = draw_curves({"run": losses(10 * np.exp(-steps / 40))})
-    y, x = color_pixels(drawn, COLORS[0])
-    in_axes = (y > 110) & (x < 690)
-    # Exponential decay is a straight line there.
-    residual = np.polyfit(x[in_axes], y[in_axes], 1, full=True)[1][0] / in_axes.sum()
-    assert residual < 4
+def test_falling_loss_uses_a_log_axis_and_a_spike_does_not_flatten_it():
+    steps = np.arange(1, 401)
+    values = 10 * np.exp(-steps / 60)
+    values[200] = 1e6
+    (axes,) = draw_curves({"run": losses(values)}).axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylim()[1] < 20
+    assert {t.get_text() for t in axes.get_yticklabels()} >= {"0.1", "0.2", "0.5"}
+    (smooth,) = (y for _, y, _ in drawn(axes).values())
+    np.testing.assert_allclose(smooth[20:150], values[20:150], rtol=0.02)
+    (axes,) = draw_curves({"run": losses([3, 2, 1])}).axes
+    assert axes.get_yscale() == "linear"
 
 
-def test_runs_are_told_apart_by_folder_and_colour(tmp_path):
-    for name, level in (("a", 3.0), ("b", 2.0)):
-        (tmp_path / name).mkdir()
-        write(tmp_path / name / "metrics.jsonl", losses([level, level / 2]))
-    paths = [tmp_path / n / "metrics.jsonl" for n in "ab"]
-    training_curves(paths, tmp_path / "both.png")
-    drawn = np.asarray(Image.open(tmp_path / "both.png"))
-    for color in COLORS[:2]:
-        assert len(color_pixels(drawn, color)[0]) > 300
-    named = {"a": losses([3, 1.5]), "b": losses([2, 1])}
-    np.testing.assert_array_equal(drawn, draw_curves(named))
-    assert (drawn != draw_curves({"a": named["a"], "c": named["b"]})).any()
+def test_runs_are_told_apart_by_name_and_colour():
+    records = [{"step": 1, "eval/pq": 0.5, "eval/things_pq": 0.1}]
+    runs = {"a": [*losses([3, 1.5]), *records], "b": losses([2, 1])}
+    loss, quality = draw_curves(runs).axes
+    assert {label.split()[1] for label in named(loss)} == {"a", "b"}
+    shown = {label.split()[1]: k.get_color() for label, (*_, k) in drawn(loss).items()}
+    assert shown == {"a": chart.COLORS[0], "b": chart.COLORS[1]}
+    # Of several runs only what can be compared.
+    assert named(quality) == {"PQ 50.0 a"}
+    for text in loss.texts:  # the label has its line's colour, darker
+        run = text.get_text().split()[1]
+        expected = 0.75 * np.array(to_rgb(shown[run]))
+        np.testing.assert_allclose(to_rgb(text.get_color()), expected)
 
 
 def test_half_written_last_line_is_left_out_others_are_named(tmp_path):
@@ -108,34 +130,10 @@ def test_half_written_last_line_is_left_out_others_are_named(tmp_path):
     path.write_text('{"loss": 2}\n')
     with pytest.raises(ValueError, match=r"m\.jsonl:1: no number 'step'"):
         read_metrics(path)
-
-
-def test_missing_file_and_empty_metrics_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such metrics file"):
-        training_curves(tmp_path / "none.jsonl", tmp_path / "c.png")
-    with pytest.raises(ValueError, match="no finite 'loss' or 'eval/pq' in m"):
-        training_curves(write(tmp_path / "m.jsonl", []), tmp_path / "c.png")
+        read_metrics(tmp_path / "none.jsonl")
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 100, [0, 20, 40, 60, 80, 100]),
-        (0.13, 0.52, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
-        (-3, 9, [-4, -2, 0, 2, 4, 6, 8, 10]),
-    ],
-)
-def test_linear_ticks_are_round_and_enclose(low, high, ticks):
-    np.testing.assert_allclose(linear_ticks(low, high), ticks, atol=1e-12)
-
-
-def test_log_ticks_and_texts():
-    np.testing.assert_allclose(log_ticks(0.07, 2.4), [0.1, 0.2, 0.5, 1, 2])
-    np.testing.assert_allclose(log_ticks(1e-4, 20), [1e-4, 1e-3, 1e-2, 0.1, 1, 10])
-    assert [tick_text(v) for v in (0.05, 20, 5000, 1.5e6, 0)] == [
-        "0.05",
-        "20",
-        "5k",
-        "1.5M",
-        "0",
-    ]
+def test_nothing_to_draw_is_named():
+    with pytest.raises(ValueError, match=r"no finite 'loss', .* in m; give a run"):
+        draw_curves({"m": [{"step": 1, "learning_rate": 0.1}]})

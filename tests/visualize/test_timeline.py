@@ -3,7 +3,12 @@ import pytest
 from track_maps import BOAT, CAR, SPACE, changed, frame, line_of
 
 from pix2seq_d.panoptic import PanopticMap, Segment
-from pix2seq_d.visualize.timeline import Timeline, advance, draw_timeline
+from pix2seq_d.visualize.timeline import (
+    Timeline,
+    advance,
+    draw_timeline,
+    linear_ticks,
+)
 from pix2seq_d.visualize.track_colors import track_color
 
 
@@ -125,3 +130,15 @@ def test_names_of_absent_tracks_are_grey():
     assert name.sum() > 20 and x[name].min() > 30 and y[name].min() > 30
     pixels = y[name], x[name]
     assert here[pixels].min() < 60 and gone[pixels].min() > 100
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (0.13, 0.52, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+        (-3, 9, [-4, -2, 0, 2, 4, 6, 8, 10]),
+    ],
+)
+def test_linear_ticks_are_round_and_enclose(low, high, ticks):
+    np.testing.assert_allclose(linear_ticks(low, high), ticks, atol=1e-12)

@@ -1,28 +1,26 @@
-"""Reading videos as COCO panoptic JSON and PNGs, in the layout of VIPSeg."""
+"""Reading videos as COCO panoptic JSON and PNGs, as of VIPSeg and Cityscapes-VPS."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
-from pix2seq_d import json_fields
+from pix2seq_d import flat_videos, json_fields
 from pix2seq_d.evaluation.frame_pair import FramePair
 from pix2seq_d.evaluation.label_coding import LabelCoding
+from pix2seq_d.evaluation.readers.described_videos import (
+    DescribedVideo,
+    read_prediction,
+    read_truth,
+    videos_list,
+)
 from pix2seq_d.evaluation.readers.sequences import Sequences, check_present, void_like
 from pix2seq_d.files import Folder, check_names
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import Segment, runs
 from pix2seq_d.panoptic_files import decode_map
-from pix2seq_d.panoptic_index import (
-    ImageId,
-    PanopticIndex,
-    list_some,
-    parse_json,
-    read_index,
-)
+from pix2seq_d.panoptic_index import PanopticIndex, list_some, parse_json
 
 DIVISOR = 1 << 24  # above the ids that a PNG holds
 
@@ -31,18 +29,21 @@ class CocoVideos(Sequences):
     """Videos whose segments keep their id, a 24-bit colour, from frame to frame.
 
     `annotations` of a JSON has for each video `video_id` and `annotations`, entries
-    as in COCO panoptic; PNGs are `<video>/<frame>.png`. Class k is entry k of the
-    truth's `categories`; label = k * 2**24 + segment id, and 0 for the id where a
-    truth thing is `iscrowd`: all crowd of a category in a frame is one segment.
-    Frames are paired by name, in the order of names; predictions without truth are
-    ignored, and so are truth segments without a pixel. Where a predicted id changes
-    its category it begins another segment (mcahny/vps takes the window's first).
+    as in COCO panoptic; PNGs are `<video>/<frame>.png`. Or the truth's `annotations`
+    are the entries, as Cityscapes-VPS has them (`described_videos`); then those of
+    the prediction have either form. Class k is entry k of the truth's `categories`;
+    label = k * 2**24 + segment id, and 0 for the id where a truth thing is `iscrowd`:
+    all crowd of a category in a frame is one segment. Frames are paired by name, in
+    the order of names; predictions without truth are ignored, and so are truth
+    segments without a pixel. Where a predicted id changes its category it begins
+    another segment (mcahny/vps takes the window's first).
 
     Args:
-      gt_json: the truth, such as `panoptic_gt_VIPSeg_val.json`.
+      gt_json: the truth, such as `panoptic_gt_VIPSeg_val.json` or
+        `panoptic_gt_val_city_vps.json`.
       pred_json: the prediction, such as `pred.json`; only `annotations` is read.
-      gt_pngs: PNGs of the truth; by default the folder named as the JSON, or
-        `panomasksRGB` beside it.
+      gt_pngs: PNGs of the truth; by default the folder named as the JSON, or beside
+        it `panomasksRGB` or, of Cityscapes-VPS, `<split>/panoptic_video`.
       pred_pngs: those of the prediction; by default the folder named as the JSON, or
         `pan_pred` beside it.
       allow_missing: score missing predictions, but not all, as void.
@@ -67,21 +68,31 @@ class CocoVideos(Sequences):
         num_classes = len(self.label_space.categories)
         things = np.flatnonzero(self.label_space.is_thing[1:]).tolist()
         self.coding = LabelCoding(num_classes, tuple(things), num_classes, DIVISOR)
-        self._truth, self._found = _videos(truth_file), _videos(found_file)
-        for index in (*self._truth.values(), *self._found.values()):
-            index.check_categories(self.label_space.semantic_of)
-        self.names = tuple(sorted(self._truth))
-        self._truth_pngs = _png_folder(Path(gt_json), gt_pngs, "panomasksRGB")
+        self._truth = read_truth(truth_file)
+        self._found = read_prediction(found_file, self._truth)
+        for side in (self._truth, self._found):
+            for video in side.videos.values():
+                video.index.check_categories(self.label_space.semantic_of)
+        self.names = tuple(self._truth.videos)
+        self._truth_pngs = _truth_pngs(
+            Path(gt_json), gt_pngs, is_flat=self._truth.is_flat
+        )
         self._found_pngs = _png_folder(Path(pred_json), pred_pngs, "pan_pred")
-        self._truth_ids = {v: _by_stem(index) for v, index in self._truth.items()}
-        self._found_ids = {v: _by_stem(index) for v, index in self._found.items()}
-        wanted = [_png(v, stem) for v in self.names for stem in self._truth_ids[v]]
-        check_names(self._truth_pngs, wanted, named_by=f"annotations of {gt_json}")
-        described = {
-            _png(v, stem) for v, ids in self._found_ids.items() for stem in ids
-        }
+        check_names(
+            self._truth_pngs,
+            list(self._truth.pngs()),
+            named_by=f"annotations of {gt_json}",
+        )
+        wanted = [
+            self._found.png(name, frame)
+            for name, video in self._truth.videos.items()
+            for frame in video.image_ids
+        ]
+        described = set(self._found.pngs())
         painted = {
-            f"{v}/{name}" for v in self.names for name in self._found_pngs.names(v)
+            str(PurePosixPath(folder, name))
+            for folder in {self._found.folder(name) for name in self.names}
+            for name in self._found_pngs.names(folder)
         }
         for place, present in (
             (str(pred_json), described),
@@ -99,28 +110,30 @@ class CocoVideos(Sequences):
 
     def frames(self, name: str) -> Iterator[FramePair]:
         """See `Sequences`."""
-        for stem in self._truth_ids[name]:
-            png = _png(name, stem)
-            index, image_id = self._truth[name], self._truth_ids[name][stem]
-            truth = self._labels(
-                self._truth_pngs.read(png), index, image_id, truth=True
-            )
-            if png in self._present:
-                index, image_id = self._found[name], self._found_ids[name][stem]
-                file = self._found_pngs.read(png)
-                found = self._labels(file, index, image_id, truth=False)
+        for frame in self._truth.videos[name].image_ids:
+            truth_png = self._truth.png(name, frame)
+            found_png = self._found.png(name, frame)
+            video = self._truth.videos[name]
+            file = self._truth_pngs.read(truth_png)
+            truth = self._labels(file, video, frame, truth=True)
+            if found_png in self._present:
+                video = self._found.videos[name]
+                file = self._found_pngs.read(found_png)
+                found = self._labels(file, video, frame, truth=False)
             else:
                 found = void_like(truth, self.coding)
             where = (
-                f"{self._found_pngs.where(png)} (truth {self._truth_pngs.where(png)})"
+                f"{self._found_pngs.where(found_png)} "
+                f"(truth {self._truth_pngs.where(truth_png)})"
             )
             yield FramePair(truth, found, where)
 
     def _labels(
-        self, file: File, index: PanopticIndex, image_id: ImageId, *, truth: bool
+        self, file: File, video: DescribedVideo, frame: str, *, truth: bool
     ) -> np.ndarray:
         """int64 [H, W] labels of a frame."""
-        segments = index.segments(image_id)
+        index = video.index
+        segments = index.segments(video.image_ids[frame])
         made = decode_map(file, segments=segments, described_in=index.path)
         absent = [s.id for s in segments if s.id not in made.areas]
         if absent and not truth:
@@ -151,7 +164,7 @@ class CocoVideos(Sequences):
 
 
 def _label_space(file: File) -> LabelSpace:
-    entries = _list(parse_json(file), "categories", file.where)
+    entries = videos_list(parse_json(file), "categories", file.where)
     for k, entry in enumerate(entries):
         json_fields.integer(entry, "id", f"{file.where}: categories[{k}]")
     try:
@@ -160,41 +173,12 @@ def _label_space(file: File) -> LabelSpace:
         raise ValueError(f"{file.where}: {error}") from error
 
 
-def _videos(file: File) -> dict[str, PanopticIndex]:
-    """Video -> index of its frames."""
-    videos: dict[str, PanopticIndex] = {}
-    for k, entry in enumerate(_list(parse_json(file), "annotations", file.where)):
-        where = f"{file.where}: annotations[{k}]"
-        frames = _list(entry, "annotations", where)
-        name = str(entry.get("video_id", ""))
-        if not name or name in videos:
-            raise ValueError(
-                f"{where}: video_id is {name!r}, which is empty or given before; name "
-                "each video once, as its folder"
-            )
-        # Frames have one name in both JSONs, and predictions often no image_id.
-        frames = [
-            {"image_id": frame.get("file_name")} | frame
-            if isinstance(frame, dict)
-            else frame
-            for frame in frames
-        ]
-        text = json.dumps({"annotations": frames}).encode()
-        part = File(f"{file.where}: video {name}", text)
-        videos[name] = read_index(part, required=("annotations",))
-    if not videos:
-        raise ValueError(f"{file.where}: annotations is empty; add videos")
-    return videos
-
-
-def _by_stem(index: PanopticIndex) -> dict[str, ImageId]:
-    """Name of a frame without suffix, sorted -> its id; the JSON may name the JPEG."""
-    ids = {PurePosixPath(index.png_name(i)).stem: i for i in index.rows}
-    return dict(sorted(ids.items()))
-
-
-def _png(video: str, stem: str) -> str:
-    return f"{video}/{stem}.png"
+def _truth_pngs(path: Path, given: Path | str | None, *, is_flat: bool) -> Folder:
+    if not is_flat:
+        return _png_folder(path, given, "panomasksRGB")
+    match = flat_videos.JSON_NAME.fullmatch(path.name)
+    split = f"{match['split']}/" if match else ""
+    return _png_folder(path, given, f"{split}{flat_videos.PNGS}")
 
 
 def _png_folder(path: Path, given: Path | str | None, usual: str) -> Folder:
@@ -205,11 +189,3 @@ def _png_folder(path: Path, given: Path | str | None, usual: str) -> Folder:
     raise FileNotFoundError(
         f"{' or '.join(map(str, places))}: no such folder of PNGs of {path}; name it"
     )
-
-
-def _list(entry: Any, name: str, where: str) -> list[Any]:
-    if not isinstance(entry, dict) or not isinstance(entry.get(name), list):
-        raise ValueError(
-            f"{where} has no list {name!r}; give a panoptic JSON of videos as VIPSeg's"
-        )
-    return entry[name]

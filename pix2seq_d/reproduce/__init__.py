@@ -1,0 +1,1 @@
+"""The tables of the paper as trainings and evaluations of this project."""
