@@ -38,9 +38,14 @@ def write_denoising(
         time_difference=settings.get("time_difference"),
     )
     moves = path.suffix == ".gif"
-    size = panel_shape(result.image, 512 if moves else 256)
-    ids = resize_nearest(result.panoptic.ids, size)
-    states = [found.raw_map(step, size) for step in range(len(found))]
+    long_side = 512 if moves else 256
+    # Maps no finer than need be: specks of noise then are single pixels.
+    mask_side = max(found.states.shape[1:3])
+    fold = next(k for k in (4, 2, 1) if k == 1 or long_side // k >= mask_side)
+    size = panel_shape(result.image, panel_size=long_side, multiple=fold)
+    small = size[0] // fold, size[1] // fold
+    ids = resize_nearest(result.panoptic.ids, small)
+    states = [found.raw_map(step, small) for step in range(len(found))]
     states.append(dataclasses.replace(result.panoptic, ids=ids))
     captions = [
         f"step {step} of {len(found)}, gamma {gamma:.2f}"

@@ -28,18 +28,24 @@ _FIRST_MS, _STEP_MS, _LAST_MS = 800, 300, 3000
 _FLAT_COLORS = 160  # of the palette's 256; the photo has the others
 
 
-def panel_shape(image: np.ndarray, panel_size: int = 512) -> tuple[int, int]:
-    """(height, width) that a photo is shown at: long side `panel_size` or less.
+def panel_shape(
+    image: np.ndarray, *, panel_size: int, multiple: int = 1
+) -> tuple[int, int]:
+    """(height, width) that a photo is shown at: long side about `panel_size`.
 
     Args:
       image: [H, W, 3] uint8; photos below `panel_size` are enlarged by an integer.
       panel_size: pixels.
+      multiple: both sides are rounded to multiples of it.
     """
     height, width = image.shape[:2]
     factor = panel_size / max(height, width)
     if factor >= 1:
         factor = int(factor)
-    return max(1, round(factor * height)), max(1, round(factor * width))
+    height, width = (
+        multiple * max(1, round(factor * side / multiple)) for side in (height, width)
+    )
+    return height, width
 
 
 def denoising_gif(
@@ -56,7 +62,8 @@ def denoising_gif(
 
     Args:
       image: [H, W, 3] uint8, as large as it is shown, see `panel_shape`.
-      states: maps of its size, noise first.
+      states: maps of its size or smaller, noise first. Where a map's pixels are those
+        of the network's mask, specks of noise get no outlines.
       captions: of each.
       label_space: the categories.
     Returns:

@@ -174,8 +174,10 @@ def _draw_names(
     scale = canvas.height / coarse.shape[0]
     per_pixel = index.shape[0] / canvas.height
     boxes = ndimage.find_objects(coarse + 1, len(names))
+    # A map decoded from noise has thousands of segments too small for any name.
+    has_room = areas > font_size**2 / 4 * per_pixel**2
     for row, (box, name) in enumerate(zip(boxes, names, strict=True)):
-        if box is None or not name:
+        if box is None or not name or not has_room[row]:
             continue
         _, top, width, bottom = font(font_size).getbbox(name)
         if (box[1].stop - box[1].start) * scale < 0.8 * width:
