@@ -64,8 +64,11 @@ def test_several_time_differences_are_lines_of_all(tmp_path):
         assert len(line(path, name)[1]) == 2
     path = saved(ladder_plot.against_time_difference(made, title=""), tmp_path)
     assert {"5 steps 25.5", "10 steps 31.5", "0", "1.5"} <= set(words(path))
+    assert "PQ of all (%) against time difference; oracle 88.0" in words(path)
     ((x0, y0), (x1, y1)) = line(path, "10 steps 31.5")[1]
     assert x1 > x0 and y1 < y0
+    # The axis is that of the lines, so that they can be told apart.
+    assert y0 - y1 > 30
 
 
 def test_labels_do_not_touch_where_lines_end_together():
