@@ -107,5 +107,5 @@ def test_lines_differ_in_colour_and_marker():
     drawn = [
         k for k in figure.axes[0].get_lines() if k.get_marker() not in ("", "None")
     ]
-    assert len({k.get_marker() for k in drawn}) == len({k.get_color() for k in drawn})
-    assert len(drawn) == 3
+    assert len({str(k.get_marker()) for k in drawn}) == 3
+    assert len({str(k.get_color()) for k in drawn}) == len(drawn) == 3
