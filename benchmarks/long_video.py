@@ -53,7 +53,9 @@ def main(argv: list[str]) -> None:
     """Prints the table."""
     values = app.new_flags()
     flags.DEFINE_string("checkpoint", None, "Of a video model.", flag_values=values)
-    flags.DEFINE_string("output", None, "Folder for all files.", flag_values=values)
+    flags.DEFINE_string(
+        "output", None, "Folder for all files, a new one.", flag_values=values
+    )
     flags.DEFINE_integer("frames", 10_000, "Of the video.", flag_values=values)
     flags.DEFINE_integer("size", 64, "Side of a frame, pixels.", flag_values=values)
     flags.DEFINE_integer("steps", 1, "Sampler steps a frame.", flag_values=values)
@@ -62,6 +64,8 @@ def main(argv: list[str]) -> None:
         return
     app.require(values, "checkpoint", "output")
     folder = Path(values.output)
+    if folder.exists():
+        raise ValueError(f"--output={folder}: exists; give a folder that does not")
     video = folder / "long.mp4"
     make_video(video, num_frames=values.frames, size=values.size)
     command = [
