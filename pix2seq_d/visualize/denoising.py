@@ -142,9 +142,10 @@ def _with_palette(
     place_of[flat] = nearest
     pages = place_of[words]
 
-    reduced = Image.fromarray(photo).quantize(
-        256 - len(kept), dither=Image.Dither.FLOYDSTEINBERG
-    )
+    picture = Image.fromarray(photo)
+    reduced = picture.quantize(256 - len(kept))
+    # Only a palette that is given is dithered.
+    reduced = picture.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG)
     colors = reduced.getpalette() or []
     top, left = corner
     height, width = photo.shape[:2]
