@@ -29,21 +29,18 @@ def against_steps(content: Mapping[str, Any], *, title: str) -> Figure:
       title: what was evaluated.
     """
     rows = content["rows"]
+    steps = sorted({row["num_steps"] for row in rows})
     times = sorted({row["time_difference"] for row in rows})
+    figure, (axes,) = chart.new_figure(1, title=title)
     if len(times) == 1:
-        series = {group.lower(): (rows, group) for group in GROUPS}
+        lines = _lines({group.lower(): (rows, group) for group in GROUPS}, "num_steps")
+        _draw_groups(axes, lines, content)
     else:
         series = {
-            f"time difference {td:g}": (
-                [row for row in rows if row["time_difference"] == td],
-                "All",
-            )
+            f"time difference {td:g}": (_where(rows, "time_difference", td), "All")
             for td in times
         }
-    figure, (axes,) = chart.new_figure(1, title=title)
-    lines = _lines(series, "num_steps")
-    steps = sorted({row["num_steps"] for row in rows})
-    _draw(axes, lines, content, what="sampler steps", x_range=(steps[0], steps[-1]))
+        _draw_all(axes, _lines(series, "num_steps"), content, "sampler steps")
     axes.set_xscale("log")
     axes.set_xticks(steps, labels=_tick_labels(steps))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -60,20 +57,45 @@ def against_time_difference(content: Mapping[str, Any], *, title: str) -> Figure
       title: what was evaluated.
     """
     rows = content["rows"]
-    steps = sorted({row["num_steps"] for row in rows})
     series = {
-        f"{n} step{'s' if n > 1 else ''}": (
-            [row for row in rows if row["num_steps"] == n],
-            "All",
-        )
-        for n in steps
+        f"{n} step{'s' if n > 1 else ''}": (_where(rows, "num_steps", n), "All")
+        for n in sorted({row["num_steps"] for row in rows})
     }
     figure, (axes,) = chart.new_figure(1, title=title)
+    _draw_all(axes, _lines(series, "time_difference"), content, "time difference")
     times = sorted({row["time_difference"] for row in rows})
-    lines = _lines(series, "time_difference")
-    _draw(axes, lines, content, what="time difference", x_range=(times[0], times[-1]))
     axes.set_xticks(times, labels=[f"{td:g}" for td in times])
     return figure
+
+
+def _where(rows: Sequence[Row], key: str, value: float) -> list[Row]:
+    return [row for row in rows if row[key] == value]
+
+
+def _draw_groups(axes: Axes, lines: Sequence[Line], content: Mapping[str, Any]) -> None:
+    """All, things and stuff from 0 on, and behind them the oracle of all."""
+    best = 100 * content["oracle"]["All"]["pq"]
+    ends = [lines[0].x[0], lines[0].x[-1]]
+    label = f"oracle of all {best:.1f}"
+    oracle = Line(ends, [best, best], GREY, label, dashed=True, width=1.2)
+    shown = [oracle, *lines]
+    title = "PQ (%) against sampler steps"
+    chart.draw(axes, shown, title=title, x_title="sampler steps")
+    axes.set_ylim(0, min(100.0, 1.08 * max(max(line.y) for line in shown)))
+    chart.name_ends(axes, shown)
+
+
+def _draw_all(
+    axes: Axes, lines: Sequence[Line], content: Mapping[str, Any], what: str
+) -> None:
+    """Lines of all, which are near to one another: not from 0 on."""
+    best = 100 * content["oracle"]["All"]["pq"]
+    title = f"PQ of all (%) against {what}; oracle {best:.1f}"
+    chart.draw(axes, lines, title=title, x_title=what)
+    values = [value for line in lines for value in line.y]
+    margin = max(1.0, 0.1 * (max(values) - min(values)))
+    axes.set_ylim(max(0.0, min(values) - margin), min(100.0, max(values) + margin))
+    chart.name_ends(axes, lines)
 
 
 def _lines(series: Mapping[str, tuple[Sequence[Row], str]], x_name: str) -> list[Line]:
@@ -91,24 +113,6 @@ def _lines(series: Mapping[str, tuple[Sequence[Row], str]], x_name: str) -> list
             )
         )
     return lines
-
-
-def _draw(
-    axes: Axes,
-    lines: Sequence[Line],
-    content: Mapping[str, Any],
-    *,
-    what: str,
-    x_range: tuple[float, float],
-) -> None:
-    """Draws lines and, behind them, the oracle of all."""
-    best = 100 * content["oracle"]["All"]["pq"]
-    label = f"oracle of all {best:.1f}"
-    oracle = Line(x_range, [best, best], GREY, label=label, dashed=True, width=1.2)
-    shown = [oracle, *lines]
-    chart.draw(axes, shown, title=f"PQ (%) against {what}", x_title=what)
-    axes.set_ylim(0, min(100.0, 1.08 * max(1.0, *(max(line.y) for line in shown))))
-    chart.name_ends(axes, shown)
 
 
 def _tick_labels(steps: Sequence[int]) -> list[str]:

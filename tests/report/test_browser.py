@@ -59,7 +59,7 @@ def show(browser, paths):
         page.on("dialog", lambda dialog: faults.append(dialog.message))
         page.on("request", lambda request: requested(request.url))
         page.goto(paths[name].as_uri())
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
+        page.wait_for_selector("html[data-ready]", timeout=60_000)
         return page
 
     def requested(url):
@@ -256,7 +256,7 @@ def test_a_clip_is_scrubbed_and_played(show):
     button = figure.locator(".play")
     button.click()
     assert button.inner_text() == "Pause"
-    page.wait_for_selector(".viewer[data-frame='2']", timeout=10_000)
+    page.wait_for_selector(".viewer[data-frame='2']", timeout=30_000)
     button.click()
     assert button.inner_text() == "Play"
 
