@@ -7,7 +7,9 @@ import saved_training
 from PIL import Image
 
 from pix2seq_d import Segmenter
+from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.shapes import Shapes
+from pix2seq_d.inference.postprocess import to_panoptic
 
 SIZES = [(1, 1), (32, 48), (90, 41), (7, 300)]
 
@@ -157,3 +159,47 @@ def test_a_file_that_is_no_picture_is_named(segmenter, tmp_path):
         segmenter.predict(path)
     with pytest.raises(FileNotFoundError, match=r"absent\.png: no such file"):
         segmenter.predict(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_steps": 3, "seed": 5}])
+def test_denoising_ends_with_what_predict_gives(segmenter, photos, settings):
+    photo = photos[1]
+    found = segmenter.denoising(photo, **settings)
+    result = segmenter.predict(photo, **settings)
+    assert len(found) == len(found.gammas) == result.steps
+    # Noise alone at first, more signal with each step.
+    assert found.gammas[0] < 1e-3 and (np.diff(found.gammas) > 0).all()
+    assert (found.states[0] != found.states[-1]).any()
+    config = segmenter.trained.config
+    labels = eval_data.restore(
+        found.states[-1],
+        image_size=found.image_size,
+        unpadded=found.unpadded,
+        original=photo.shape[:2],
+    )
+    voted = to_panoptic(
+        labels,
+        segmenter.label_space,
+        min_area=config.evaluation.min_area,
+        merge=config.evaluation.merge_stuff,
+        rule=config.data.ids,
+    )
+    # Two programs of one sampler: bits near zero may flip.
+    assert (voted.ids == result.panoptic.ids).mean() > 0.98
+
+
+def test_a_raw_map_has_every_pair_as_the_sampler_left_it(segmenter):
+    """A photo of the network's own size, a map of the mask's."""
+    photo = np.full((*segmenter.image_size, 3), 90, np.uint8)
+    found = segmenter.denoising(photo)
+    state = found.states[0]
+    raw = found.raw_map(0, state.shape[:2])
+    semantic, instance = state[..., 0], state[..., 1]
+    # Stuff of shapes needs no id.
+    is_thing = segmenter.label_space.is_thing[semantic]
+    labelled = (semantic > 0) & ((instance > 0) | ~is_thing)
+    np.testing.assert_array_equal(raw.ids > 0, labelled)
+    pairs = {tuple(p) for p in state[labelled].tolist()}
+    assert len(raw.segments) == len(pairs) > 3
+    larger = found.raw_map(0, (2 * state.shape[0], 2 * state.shape[1]))
+    np.testing.assert_array_equal(larger.ids[::2, ::2], raw.ids)

@@ -102,6 +102,11 @@ def main(argv: list[str]) -> None:
     paths, others = ([path], []) if path.is_file() else find_images(values.input)
     compilation_cache.use()
     if Path(values.checkpoint).is_file():
+        if values.denoising:
+            raise app.UsageError(
+                f"--denoising: {values.checkpoint} is an exported file, which gives no "
+                "steps of the sampler; take the checkpoint"
+            )
         segmenter = Segmenter.from_checkpoint(values.checkpoint)
         _predict_images(values, segmenter, paths, others, output)
         return

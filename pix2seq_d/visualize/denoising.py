@@ -131,25 +131,27 @@ def _with_palette(
       photo: [h, w, 3] uint8, goes into every frame.
       corner: (top, left) of its place.
     """
-    words = [_word(frame) for frame in frames]
-    flat, inverse, counts = np.unique(
-        np.stack(words), return_inverse=True, return_counts=True
-    )
-    kept = np.sort(np.argsort(-counts, kind="stable")[:_FLAT_COLORS])
-    rgb = np.stack([flat >> 16, flat >> 8 & 255, flat & 255], -1)
+    words = np.stack([_word(frame) for frame in frames])
+    # By counting in 2**24 boxes: np.unique would sort ten million pixels.
+    counts = np.bincount(words.ravel(), minlength=1 << 24)
+    flat = np.flatnonzero(counts)
+    kept = flat[np.argsort(-counts[flat], kind="stable")[:_FLAT_COLORS]]
     # Rare colours, as the edges of letters, take the nearest kept one.
-    _, nearest = spatial.KDTree(rgb[kept]).query(rgb)
-    pages = np.asarray(nearest, np.uint8)[inverse].reshape(len(frames), *words[0].shape)
+    _, nearest = spatial.KDTree(_rgb(kept)).query(_rgb(flat))
+    place_of = np.zeros(1 << 24, np.uint8)
+    place_of[flat] = nearest
+    pages = place_of[words]
 
-    reduced = Image.fromarray(photo).quantize(
-        256 - len(kept), dither=Image.Dither.FLOYDSTEINBERG
-    )
+    picture = Image.fromarray(photo)
+    reduced = picture.quantize(256 - len(kept))
+    # Only a palette that is given is dithered.
+    reduced = picture.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG)
     colors = reduced.getpalette() or []
     top, left = corner
     height, width = photo.shape[:2]
     place = np.s_[:, top : top + height, left : left + width]
     pages[place] = np.asarray(reduced) + len(kept)
-    palette = [*rgb[kept].ravel().tolist(), *colors]
+    palette = [*_rgb(kept).ravel().tolist(), *colors]
     made = []
     for page in pages:
         image = Image.fromarray(page, "P")
@@ -162,3 +164,8 @@ def _word(rgb: np.ndarray) -> np.ndarray:
     """uint8 [..., 3] as one integer, int32 [...]."""
     red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
     return red << 16 | green << 8 | blue
+
+
+def _rgb(word: np.ndarray) -> np.ndarray:
+    """The inverse of `_word`: [...] integers -> [..., 3]."""
+    return np.stack([word >> 16, word >> 8 & 255, word & 255], -1)

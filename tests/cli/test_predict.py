@@ -88,6 +88,30 @@ def test_a_gif_alone_is_its_first_picture_for_a_model_of_images(
     assert "taken of a.gif" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("gif", ".gif"), ("strip", ".png")])
+def test_denoising_is_written_for_each_image(
+    workdir, photo, tmp_path, capsys, kind, suffix
+):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    photo.save(folder / "a.png")
+    photo.resize((90, 30)).save(folder / "a.jpg")
+    output = tmp_path / "out"
+    flags = f"--denoising={kind}", "--num_steps=3", "--formats=panoptic"
+    assert (
+        app.run(predict.main, "predict", argv_of(workdir, folder, output, *flags)) == 0
+    )
+    assert f"denoising:   {output / 'denoising'}" in capsys.readouterr().out
+    stems = {p.stem for p in (output / "panoptic").iterdir()}
+    made = sorted((output / "denoising").iterdir())
+    assert len(stems) == 2 and {p.name for p in made} == {s + suffix for s in stems}
+    for path in made:
+        with Image.open(path) as picture:
+            # Three steps and the result.
+            assert getattr(picture, "n_frames", 1) == (4 if kind == "gif" else 1)
+            assert picture.width > 800
+
+
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
@@ -100,6 +124,7 @@ def test_a_gif_alone_is_its_first_picture_for_a_model_of_images(
         ("--fps=30", "--fps is for videos"),
         ("--num_steps_next=2", "--num_steps_next is for videos"),
         ("--num_steps=0", "--num_steps"),
+        ("--denoising=mp4", "--denoising"),
     ],
 )
 def test_flags_that_do_not_fit_are_named(workdir, photo, tmp_path, capsys, flag, words):

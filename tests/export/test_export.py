@@ -318,15 +318,20 @@ def test_what_is_built_into_the_file_cannot_be_asked_for(
         segmenter.predict(photos[0], num_steps=4)
     with pytest.raises(ValueError, match="take the checkpoint of a video model"):
         segmenter.stream()
+    with pytest.raises(ValueError, match="gives no steps of the sampler"):
+        segmenter.denoising(photos[0])
     for asked in (dict(step=1), dict(dtype="bfloat16"), dict(devices=jax.devices())):
         with pytest.raises(ValueError, match="has its own step and dtype"):
             Segmenter.from_checkpoint(file, **asked)
     Image.fromarray(photos[0]).save(tmp_path / "a.png")
-    argv = [f"--checkpoint={file}", f"--input={tmp_path / 'a.png'}", "--min_area=9"]
-    argv.append(f"--output={tmp_path / 'out'}")
-    assert app.run(predict_command.main, "predict", argv) == 1
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "min_area=9: is built into" in error
+    for flag, words in (
+        ("--min_area=9", "min_area=9: is built into"),
+        ("--denoising=gif", "an exported file, which gives no steps"),
+    ):
+        argv = [f"--checkpoint={file}", f"--input={tmp_path / 'a.png'}", flag]
+        argv.append(f"--output={tmp_path / 'out'}")
+        assert app.run(predict_command.main, "predict", argv) == 1
+        assert words in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def test_a_saved_model_gives_the_labels_of_the_file(
