@@ -43,8 +43,8 @@ def measured(found: Measured) -> str:
     memory, program = found.memory, found.program
     state = program.state
     parts = [
-        f"whole step   {found.flops / 1e12:,.4g} TFLOP without padding, element-wise work "
-        "and remat included",
+        f"whole step   {found.flops / 1e12:,.4g} TFLOP without padding, element-wise "
+        "work and remat included",
         f"compiled     in {found.compile_seconds:.0f} s; XLA counts "
         f"{found.xla_flops / 1e12:,.4g} TFLOP on each device, loops once",
         "",
