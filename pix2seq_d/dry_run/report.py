@@ -22,7 +22,7 @@ def model(config: Config, program: Program) -> str:
         (
             f"parameters   {count:,d}",
             f"step         {config.train.batch_size} images, {flops / 1e12:,.4g} TFLOP "
-            "(convolutions and products, forward and backward)",
+            "(convolutions with their padding and products, forward and backward)",
             f"devices      {mesh.size} x {mesh.devices.flat[0].device_kind}: data "
             f"{data} x fsdp {fsdp}",
         )
@@ -43,8 +43,8 @@ def measured(found: Measured) -> str:
     memory, program = found.memory, found.program
     state = program.state
     parts = [
-        f"whole step   {found.flops / 1e12:,.4g} TFLOP, element-wise work and remat "
-        "included",
+        f"whole step   {found.flops / 1e12:,.4g} TFLOP without padding, element-wise "
+        "work and remat included",
         f"compiled     in {found.compile_seconds:.0f} s; XLA counts "
         f"{found.xla_flops / 1e12:,.4g} TFLOP on each device, loops once",
         "",
