@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pix2seq_d.atomic_file import WrittenWhole, replace_text
 from pix2seq_d.image_files import File, open_image, png_bit_depth
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import (
@@ -86,7 +86,7 @@ def read_map(index: PanopticIndex, png_dir: Path, image_id: ImageId) -> Panoptic
     return decode_map(file, segments=segments, described_in=index.path)
 
 
-class PanopticWriter:
+class PanopticWriter(WrittenWhole):
     """Writes `<directory>/<name>/*.png` and, when closed, `<directory>/<name>.json`.
 
     A context manager. An earlier JSON is removed at once and the new one appears
@@ -171,21 +171,7 @@ class PanopticWriter:
             "annotations": self._annotations,
             "categories": self._label_space.to_json(),
         }
-        part = self.json_path.with_name(self.json_path.name + ".part")
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(self.json_path)
-
-    def __enter__(self) -> "PanopticWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
+        replace_text(self.json_path, json.dumps(content))
 
     def _add(self, image: dict[str, Any], segments_info: list[dict[str, Any]]) -> Path:
         """Lists an image and returns the path of its PNG."""

@@ -5,14 +5,13 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from pix2seq_d.atomic_file import replace_text
+from pix2seq_d.atomic_file import WrittenWhole, replace_text
 from pix2seq_d.inference.result import Result
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import PanopticWriter, free_stem
@@ -23,7 +22,7 @@ FOLDERS = ("overlay", "two_channel", "labelme")  # formats of a file for each im
 _LABELME_VERSION = "5.4.1"  # the first field of its files; readers only look for it
 
 
-class ResultWriter:
+class ResultWriter(WrittenWhole):
     """Writes results of images into a folder, in each of the formats asked for.
 
     A context manager: the JSONs over all images appear when it is closed, after an
@@ -107,18 +106,6 @@ class ResultWriter:
         if "instances" in self._formats:
             path = self.output / "instances.json"
             replace_text(path, json.dumps(self._instances))
-
-    def __enter__(self) -> "ResultWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
 
 
 def two_channel(result: Result) -> np.ndarray:

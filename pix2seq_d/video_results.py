@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pix2seq_d.atomic_file import WrittenWhole
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment, ids_to_rgb, runs
@@ -27,7 +27,7 @@ from pix2seq_d.video_results_json import (
 MAX_INDEX = 254  # largest track number in a palette PNG; 255 is DAVIS's void
 
 
-class VideoResults:
+class VideoResults(WrittenWhole):
     """Writes the results of one video, frame by frame; a context manager.
 
     Below `directory`, which may hold the results of other videos, too:
@@ -158,18 +158,6 @@ class VideoResults:
     def close(self) -> None:
         """Writes the JSON of all videos in the directory."""
         write_json(self._directory, self._label_space)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
 
     def _add(self, name: str, tracks: Mapping[int, int]) -> None:
         self._names.add(name)

@@ -5,7 +5,6 @@ Any reader needs NumPy and JAX only; docs/export.md has one of some 30 lines.
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import jax
 import numpy as np
 from jax import export
 
-from pix2seq_d.atomic_file import cannot_write
+from pix2seq_d.atomic_file import cannot_write, replacing
 from pix2seq_d.labels import LabelSpace
 
 FORMAT = "pix2seq_d exported model"
@@ -130,16 +129,8 @@ def save(
     }
     arrays |= {_WEIGHT.format(k): weight for k, weight in enumerate(weights)}
     arrays[_DIGEST] = _digest(arrays)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())  # see atomic_file
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)  # as large as the model
-        raise cannot_write(path, error) from error
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load(path: Path | str) -> ExportedModel:

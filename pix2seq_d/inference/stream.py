@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pix2seq_d.atomic_file import replacing
 from pix2seq_d.config import DiffusionConfig, ModelConfig
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.inference import postprocess, video
@@ -43,19 +43,15 @@ class StreamState:
 
     def save(self, path: str | Path) -> None:
         """Writes an npz file (temporary file, then rename)."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            past=self.past,
-            number=self.number,
-            last_frame=self.last_frame,
-            given=self.given,
-            counts=self.counts,
-        )
-        part.write_bytes(buffer.getvalue())
-        part.replace(path)
+        with replacing(Path(path)) as file:
+            np.savez_compressed(
+                file,
+                past=self.past,
+                number=self.number,
+                last_frame=self.last_frame,
+                given=self.given,
+                counts=self.counts,
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> "StreamState":
