@@ -12,7 +12,6 @@ bits to labels), vote (back to the image's size, vote, segments), panoptic (PNG 
 JSON), overlay (picture with names and legend, PNG).
 """
 
-import dataclasses
 import json
 import os
 import statistics
@@ -117,9 +116,7 @@ def _one(
 
 def _network(segmenter: Segmenter, steps: int) -> Callable[[np.ndarray], Any]:
     """The compiled function alone, of one fitted image."""
-    config = segmenter.trained.config
-    diffusion = dataclasses.replace(config.diffusion, num_steps=steps)
-    config = dataclasses.replace(config, diffusion=diffusion)
+    config = segmenter.trained.config.replaced(diffusion={"num_steps": steps})
     mesh = meshes.make_mesh(jax.local_devices()[:1])
     predictor = Predictor(config, mesh, seed=0)
     zero = np.zeros(1, np.int32)

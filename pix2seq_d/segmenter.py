@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageOps
 
-from pix2seq_d.config import Config, DiffusionConfig
+from pix2seq_d.config import Config
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.diffusion.sampler import time_grid
 from pix2seq_d.image_files import read_rgb, to_rgb
@@ -56,16 +56,14 @@ class Segmenter:
         devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
         dtype: str | None = None,
     ) -> None:
-        if dtype is not None:
-            train = dataclasses.replace(trained.config.train, dtype=dtype)
-            config = dataclasses.replace(trained.config, train=train)
-            trained = dataclasses.replace(trained, config=config)
         self._mesh = meshes.make_mesh(devices or jax.local_devices()[:1])
         place = meshes.replicated(self._mesh)
         self.trained = dataclasses.replace(
-            trained, variables=jax.device_put(trained.variables, place)
+            trained,
+            config=trained.config.replaced(train={"dtype": dtype}),
+            variables=jax.device_put(trained.variables, place),
         )
-        self._predictors: dict[DiffusionConfig, Predictor] = {}
+        self._predictor = Predictor(self.trained.config, self._mesh, seed=0)
 
     @classmethod
     def from_checkpoint(
@@ -168,11 +166,11 @@ class Segmenter:
             out of range. None stands for the checkpoint's setting.
         """
         config = self._config(
-            num_steps=num_steps, sampler=sampler, time_difference=time_difference
+            min_area,
+            num_steps=num_steps,
+            sampler=sampler,
+            time_difference=time_difference,
         )
-        if min_area is not None:
-            evaluation = dataclasses.replace(config.evaluation, min_area=min_area)
-            config = dataclasses.replace(config, evaluation=evaluation)
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: take it >= 1")
         return self._each(images, config, seed=seed, batch_size=batch_size)
@@ -202,8 +200,12 @@ class Segmenter:
         )
         image_size, diffusion = config.model.image_size, config.diffusion
         fitted, unpadded = eval_data.fit_image(pixels(image), image_size)
-        states = self._predictor(config).denoising(
-            self.trained.variables, fitted[None], np.zeros(1, np.int32), seed=seed
+        states = self._predictor.denoising(
+            self.trained.variables,
+            fitted[None],
+            np.zeros(1, np.int32),
+            diffusion=diffusion,
+            seed=seed,
         )
         times = time_grid(diffusion.num_steps, diffusion.time_difference)[:, 0]
         return Denoising(
@@ -252,10 +254,7 @@ class Segmenter:
                 f"stream has no argument {sorted(unknown)[0]!r}; the sampler's are "
                 f"{', '.join(sorted(known))}"
             )
-        config = self._config(**sampler)
-        if min_area is not None:
-            evaluation = dataclasses.replace(config.evaluation, min_area=min_area)
-            config = dataclasses.replace(config, evaluation=evaluation)
+        config = self._config(min_area, **sampler)
         trained = dataclasses.replace(self.trained, config=config)
         device = self._mesh.devices.flat[0]
         return Stream(trained, seed=seed, retire_after=retire_after, device=device)
@@ -271,22 +270,17 @@ class Segmenter:
             f"on {', '.join(str(d) for d in self._mesh.devices.flat)})"
         )
 
-    def _config(self, **sampler: int | float | str | None) -> Config:
-        config = self.trained.config
-        given = {key: value for key, value in sampler.items() if value is not None}
-        diffusion = dataclasses.replace(config.diffusion, **given)
-        return dataclasses.replace(config, diffusion=diffusion)
-
-    def _predictor(self, config: Config) -> Predictor:
-        """Compiled once for each sampler setting."""
-        if config.diffusion not in self._predictors:
-            self._predictors[config.diffusion] = Predictor(config, self._mesh, seed=0)
-        return self._predictors[config.diffusion]
+    def _config(
+        self, min_area: int | None = None, **sampler: int | float | str | None
+    ) -> Config:
+        """The checkpoint's, but for what is given."""
+        return self.trained.config.replaced(
+            diffusion=sampler, evaluation={"min_area": min_area}
+        )
 
     def _each(
         self, images: Iterable[Picture], config: Config, *, seed: int, batch_size: int
     ) -> Iterator[Result]:
-        predictor = self._predictor(config)
         kept: dict[int, np.ndarray] = {}
 
         def read() -> Iterator[tuple[int, np.ndarray]]:
@@ -301,8 +295,12 @@ class Segmenter:
         ):
             # The same noise for each image: its mask does not depend on its place.
             names = np.minimum(batch["index"], 0)
-            labels, certainty = predictor.labels_and_certainty(
-                self.trained.variables, batch["image"], names, seed=seed
+            labels, certainty = self._predictor.labels_and_certainty(
+                self.trained.variables,
+                batch["image"],
+                names,
+                diffusion=config.diffusion,
+                seed=seed,
             )
             for row, index in enumerate(batch["index"].tolist()):
                 if index >= 0:

@@ -111,6 +111,14 @@ def test_a_warm_model_compiles_nothing(segmenter, photos, caplog):
     assert not [r for r in caplog.records if any(p in r.message for p in parts)]
 
 
+def test_another_sampler_compiles_no_other_encoder(segmenter, photos, caplog):
+    segmenter.predict(photos[1])
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        segmenter.predict(photos[1], num_steps=5)
+    compiled = [r.message for r in caplog.records if "Compiling jit(_" in r.message]
+    assert len(compiled) == 1 and "jit(_sample)" in compiled[0]
+
+
 def test_devices_and_dtype_are_chosen(workdir, segmenter, photos):
     devices = jax.devices()[2:4]
     chosen = Segmenter.from_checkpoint(workdir, devices=devices, dtype="bfloat16")

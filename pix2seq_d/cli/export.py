@@ -61,17 +61,11 @@ def main(argv: list[str]) -> None:
     if output.is_dir() and values.format == "jax":
         raise app.UsageError(f"--output={output} is a folder; name the file in it")
     trained = checkpoint.load(values.checkpoint)
-    config = trained.config
-    for group, name in (
-        ("diffusion", "num_steps"),
-        ("evaluation", "min_area"),
-        ("train", "dtype"),
-    ):
-        if values[name].value is not None:
-            changed = dataclasses.replace(
-                getattr(config, group), **{name: values[name].value}
-            )
-            config = dataclasses.replace(config, **{group: changed})
+    config = trained.config.replaced(
+        diffusion={"num_steps": values.num_steps},
+        evaluation={"min_area": values.min_area},
+        train={"dtype": values.dtype},
+    )
     trained = dataclasses.replace(trained, config=config)
     if values.format == "jax":
         make.write(trained, output, platforms=values.platforms)

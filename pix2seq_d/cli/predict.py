@@ -161,14 +161,13 @@ def _predict_video(
     for name in ("batch_size", "formats", "denoising"):
         if values[name].present:
             raise app.UsageError(f"--{name} is for images; leave it out for videos")
-    config = trained.config
-    diffusion, evaluation = config.diffusion, config.evaluation
-    for name in ("num_steps", "num_steps_next"):
-        if values[name].value is not None:
-            diffusion = dataclasses.replace(diffusion, **{name: values[name].value})
-    if values.min_area is not None:
-        evaluation = dataclasses.replace(evaluation, min_area=values.min_area)
-    config = dataclasses.replace(config, diffusion=diffusion, evaluation=evaluation)
+    config = trained.config.replaced(
+        diffusion={
+            "num_steps": values.num_steps,
+            "num_steps_next": values.num_steps_next,
+        },
+        evaluation={"min_area": values.min_area},
+    )
     job = VideoJob(
         dataclasses.replace(trained, config=config),
         path,

@@ -1,6 +1,8 @@
 """Config of diffusion, optimizer, training, evaluation and data (spec 2, 3, 5)."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from pix2seq_d.config.errors import ConfigError, require, require_range
 from pix2seq_d.config.model import ModelConfig
@@ -301,3 +303,16 @@ class Config:
     sharding: ShardingConfig = ShardingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     data: DataConfig = DataConfig()
+
+    def replaced(self, **groups: Mapping[str, Any]) -> "Config":
+        """A copy with other fields, e.g. diffusion={"num_steps": 5}; None keeps one.
+
+        Raises:
+          ConfigError: a value is out of range.
+          TypeError: a group has no such field.
+        """
+        changed = {}
+        for name, fields in groups.items():
+            given = {key: value for key, value in fields.items() if value is not None}
+            changed[name] = dataclasses.replace(getattr(self, name), **given)
+        return dataclasses.replace(self, **changed)

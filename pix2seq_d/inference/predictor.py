@@ -34,16 +34,8 @@ class Predictor:
         encode = functools.partial(_encode, layout=layout, model=model)
         self._encode = jax.jit(encode, out_shardings=place)
         sample = functools.partial(_sample, layout=layout, model=model)
-        static = ("diffusion", "return_certainty")
+        static = ("diffusion", "return_states", "return_certainty")
         self._sample = jax.jit(sample, out_shardings=place, static_argnames=static)
-        denoising = functools.partial(
-            _predict,
-            layout=layout,
-            model=model,
-            diffusion=config.diffusion,
-            return_states=True,
-        )
-        self._denoising = jax.jit(denoising)
 
     def encode(self, variables: Any, images: np.ndarray) -> Features:
         """Encodes images for `sample`; all processes have to call it.
@@ -79,63 +71,61 @@ class Predictor:
         Returns:
           [B, h, w, 2] int32, of this process's images.
         """
-        index = meshes.put_batch(index, self.mesh)
-        root = _root(self._seed if seed is None else seed)
-        diffusion = self._diffusion if diffusion is None else diffusion
-        sampled = self._sample(
-            variables, features, index, root=root, diffusion=diffusion
-        )
-        return meshes.local_rows(sampled)
+        return self._rows(variables, features, index, diffusion=diffusion, seed=seed)
 
     def labels(
-        self,
-        variables: Any,
-        images: np.ndarray,
-        index: np.ndarray,
-        *,
-        seed: int | None = None,
+        self, variables: Any, images: np.ndarray, index: np.ndarray, **settings: Any
     ) -> np.ndarray:
-        """`encode` and `sample` of the same images."""
+        """`encode` and `sample` of the same images, with settings of `sample`."""
         features = self.encode(variables, images)
-        return self.sample(variables, features, index, seed=seed)
+        return self.sample(variables, features, index, **settings)
 
     def labels_and_certainty(
-        self, variables: Any, images: np.ndarray, index: np.ndarray, *, seed: int
+        self, variables: Any, images: np.ndarray, index: np.ndarray, **settings: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `labels`, and how sure each pixel is: float32 [B, h, w] in [0, 1]."""
-        found = self._sample(
-            variables,
-            self.encode(variables, images),
-            meshes.put_batch(index, self.mesh),
-            root=_root(seed),
-            diffusion=self._diffusion,
-            return_certainty=True,
-        )
-        labels, certainty = map(meshes.local_rows, found)
+        features = self.encode(variables, images)
+        settings["return_certainty"] = True
+        labels, certainty = self._rows(variables, features, index, **settings)
         return labels, certainty
 
     def denoising(
+        self, variables: Any, images: np.ndarray, index: np.ndarray, **settings: Any
+    ) -> np.ndarray:
+        """As `labels`, after every step: [num_steps, B, h, w, 2] int32; B is any."""
+        missing = -len(images) % self.mesh.size
+        padded = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        index = np.pad(index, (0, missing), constant_values=-1)
+        features = self.encode(variables, padded)
+        settings["return_states"] = True
+        states = self._rows(variables, features, index, **settings)[1]
+        return np.moveaxis(states[: len(images)], 1, 0)
+
+    def _rows(
         self,
         variables: Any,
-        images: np.ndarray,
+        features: Features,
         index: np.ndarray,
         *,
+        diffusion: DiffusionConfig | None = None,
         seed: int | None = None,
-    ) -> np.ndarray:
-        """The decoded estimate after every step: [num_steps, B, h, w, 2] int32."""
-        root = _root(self._seed if seed is None else seed)
-        return np.asarray(self._denoising(variables, images, index, root=root)[1])
+        **returns: bool,
+    ) -> Any:
+        """What `_sample` makes of this process's images."""
+        sampled = self._sample(
+            variables,
+            features,
+            meshes.put_batch(index, self.mesh),
+            root=_root(self._seed if seed is None else seed),
+            diffusion=self._diffusion if diffusion is None else diffusion,
+            **returns,
+        )
+        return jax.tree.map(meshes.local_rows, sampled)
 
 
 def _root(seed: int) -> np.ndarray:
     """A seed of any size as data of its key, which every process may hand to a job."""
     return np.asarray(jax.random.key_data(jax.random.key(seed)))
-
-
-def _keys(root: jax.Array, index: jax.Array) -> jax.Array:
-    key = jax.random.wrap_key_data(root)
-    # fold_in wants unsigned numbers; what padding gets does not matter.
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.maximum(index, 0))
 
 
 def _encode(
@@ -151,31 +141,17 @@ def _sample(
     *,
     root: jax.Array,
     layout: Layout,
-    model: Pix2SeqD,
-    diffusion: DiffusionConfig,
-    return_certainty: bool = False,
-) -> Any:
-    return image.sample(
-        layout.gather(variables),
-        features,
-        _keys(root, index),
-        model=model,
-        diffusion=diffusion,
-        return_certainty=return_certainty,
-    )
-
-
-def _predict(
-    variables: Any,
-    images: jax.Array,
-    index: jax.Array,
-    *,
-    root: jax.Array,
-    layout: Layout,
     **settings: Any,
 ) -> Any:
-    variables = layout.gather(variables)
-    return image.predict(variables, images, _keys(root, index), **settings)
+    """`image.sample`; every array begins with the images, states of steps too."""
+    key = jax.random.wrap_key_data(root)
+    # fold_in wants unsigned numbers; what padding gets does not matter.
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.maximum(index, 0))
+    sampled = image.sample(layout.gather(variables), features, keys, **settings)
+    if settings.get("return_states"):
+        labels, states = sampled
+        return labels, jnp.moveaxis(states, 0, 1)
+    return sampled
 
 
 def eval_settings(config: Config, mesh: jax.sharding.Mesh) -> Settings:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from scipy import spatial
 
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.panoptic import PanopticMap
+from pix2seq_d.panoptic import PanopticMap, ids_to_rgb, rgb_to_ids
 from pix2seq_d.visualize.colors import segment_colors
 from pix2seq_d.visualize.legend import (
     INK,
@@ -131,13 +131,13 @@ def _with_palette(
       photo: [h, w, 3] uint8, goes into every frame.
       corner: (top, left) of its place.
     """
-    words = np.stack([_word(frame) for frame in frames])
+    words = np.stack([rgb_to_ids(frame) for frame in frames])
     # By counting in 2**24 boxes: np.unique would sort ten million pixels.
     counts = np.bincount(words.ravel(), minlength=1 << 24)
     flat = np.flatnonzero(counts)
     kept = flat[np.argsort(-counts[flat], kind="stable")[:_FLAT_COLORS]]
     # Rare colours, as the edges of letters, take the nearest kept one.
-    _, nearest = spatial.KDTree(_rgb(kept)).query(_rgb(flat))
+    _, nearest = spatial.KDTree(ids_to_rgb(kept)).query(ids_to_rgb(flat))
     place_of = np.zeros(1 << 24, np.uint8)
     place_of[flat] = nearest
     pages = place_of[words]
@@ -151,21 +151,10 @@ def _with_palette(
     height, width = photo.shape[:2]
     place = np.s_[:, top : top + height, left : left + width]
     pages[place] = np.asarray(reduced) + len(kept)
-    palette = [*_rgb(kept).ravel().tolist(), *colors]
+    palette = [*ids_to_rgb(kept).ravel().tolist(), *colors]
     made = []
     for page in pages:
         image = Image.fromarray(page, "P")
         image.putpalette(palette)
         made.append(image)
     return made
-
-
-def _word(rgb: np.ndarray) -> np.ndarray:
-    """uint8 [..., 3] as one integer, int32 [...]."""
-    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
-    return red << 16 | green << 8 | blue
-
-
-def _rgb(word: np.ndarray) -> np.ndarray:
-    """The inverse of `_word`: [...] integers -> [..., 3]."""
-    return np.stack([word >> 16, word >> 8 & 255, word & 255], -1)
