@@ -132,7 +132,7 @@ class ExportedSegmenter(Segmenter):
         certainty: np.ndarray,
     ) -> Result:
         inside = np.s_[: image.shape[0], : image.shape[1]]
-        ids = np.array([self.model.metadata["void"], *self.label_space.semantic_of])
+        ids = self.label_space.category_ids
         order = np.argsort(ids)
         classes = order[np.searchsorted(ids, semantic[inside], sorter=order)]
         labels = np.stack([classes, instance[inside]], -1)

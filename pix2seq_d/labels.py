@@ -51,10 +51,15 @@ class LabelSpace:
         """Category id -> semantic id (1 ... num_classes - 1)."""
         return {c.id: k for k, c in enumerate(self.categories, start=1)}
 
+    @property
+    def void_id(self) -> int:
+        """What stands for void among category ids: 0, or -1 where a category has it."""
+        return -1 if VOID in self.semantic_of else VOID
+
     @functools.cached_property
     def category_ids(self) -> np.ndarray:
-        """[num_classes] int64: category id of each semantic id; 0 for void."""
-        return np.array([0, *(c.id for c in self.categories)], np.int64)
+        """[num_classes] int64: category id of each semantic id; `void_id` for void."""
+        return np.array([self.void_id, *self.semantic_of], np.int64)
 
     @functools.cached_property
     def is_thing(self) -> np.ndarray:

@@ -115,8 +115,14 @@ def two_channel(result: Result) -> np.ndarray:
     largest first, 0 for stuff; B is 0.
 
     Raises:
-      ValueError: a category id, or the number of things, is above 255.
+      ValueError: a category id, or the number of things, is above 255, or a category
+        has the id of void.
     """
+    if result.label_space.void_id:
+        raise ValueError(
+            "two_channel: category id 0 stands for void there, but a category has it; "
+            "leave this format out"
+        )
     things = [s.id for s in result.segments if s.is_thing]
     highest = max((s.category_id for s in result.segments), default=0)
     for what, number in (("category id", highest), ("number of things", len(things))):

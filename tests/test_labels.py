@@ -68,3 +68,10 @@ def test_bad_colour_is_named(color):
     entry = {"id": 2, "name": "door", "isthing": 1, "color": color}
     with pytest.raises(ValueError, match=r"categories\[0\].*color"):
         LabelSpace.from_json([entry])
+
+
+def test_void_is_no_category():
+    assert SPACE.void_id == 0
+    roads = LabelSpace((Category(0, "road", False, (0, 0, 0)),))
+    assert roads.void_id == -1
+    np.testing.assert_array_equal(roads.category_ids, [-1, 0])

@@ -134,3 +134,13 @@ def test_an_unknown_format_lists_the_known_ones(result, tmp_path):
     with pytest.raises(ValueError, match=r"'svg' is unknown; .*panoptic, overlay"):
         result.save(tmp_path, formats=["panoptic", "svg"])
     assert not list(tmp_path.iterdir())
+
+
+def test_void_is_told_from_a_category_of_id_0(result):
+    """As KITTI-STEP's road."""
+    space = LabelSpace((Category(0, "road", False, (0, 0, 0)),))
+    ids = np.array([[0, 1]], np.int32)
+    roads = Result(result.image[:1, :2], PanopticMap(ids, (Segment(1, 0),)), space)
+    np.testing.assert_array_equal(roads.semantic, [[-1, 0]])
+    with pytest.raises(ValueError, match="category id 0 stands for void there"):
+        two_channel(roads)

@@ -86,7 +86,7 @@ def metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
         "dtype": config.train.dtype,
         "min_area": config.evaluation.min_area,
         "categories": trained.labels.to_json(),
-        "void": program.void_id(trained.labels),
+        "void": trained.labels.void_id,
         "config": dataclasses.asdict(config),
         "inputs": [
             "weights: the arrays weight/0000, weight/0001, ... in this order",

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from pix2seq_d.config import Config
 from pix2seq_d.data.evaluation import PAD_VALUE
@@ -35,8 +34,8 @@ def segment(
       config: model, sampler, dtype, min_area, rule of ids.
       label_space: the categories.
     Returns:
-      semantic [B, H, W] int32, category ids, `void_id` for void and outside of the
-      photo;
+      semantic [B, H, W] int32, category ids, `label_space.void_id` for void and
+      outside of the photo;
       instance [B, H, W] int32, the model's ids of things, 0 elsewhere;
       certainty [B, H, W] float32, `inference.certainty`, 0 where the vote overruled.
     Source: spec 6.1; `Segmenter.predict` does the same.
@@ -81,28 +80,18 @@ def segment(
             labels, *times, config=config, label_space=label_space
         )
         maps = (
-            jnp.asarray(category_ids(label_space), jnp.int32)[semantic],
+            jnp.asarray(label_space.category_ids, jnp.int32)[semantic],
             jnp.where(jnp.asarray(label_space.is_thing)[semantic], instance, 0),
             jnp.where(agrees, certainty, 0),
         )
         inside = row_inside[:, None] & column_inside[None, :]
         semantic, instance, certainty = (
             jnp.where(inside, small[rows[:, None], columns[None, :]], outside)
-            for small, outside in zip(maps, (void_id(label_space), 0, 0), strict=True)
+            for small, outside in zip(maps, (label_space.void_id, 0, 0), strict=True)
         )
         return semantic, instance, certainty
 
     return jax.vmap(finish)(labels, certainty, content, sizes)
-
-
-def void_id(label_space: LabelSpace) -> int:
-    """What stands for void among category ids: 0, or -1 where a category has that."""
-    return -1 if 0 in label_space.semantic_of else 0
-
-
-def category_ids(label_space: LabelSpace) -> np.ndarray:
-    """[num_classes] int64: category id of each semantic id; `void_id` for void."""
-    return np.array([void_id(label_space), *label_space.semantic_of])
 
 
 def fit(

@@ -65,8 +65,11 @@ class Result:
 
     @functools.cached_property
     def semantic(self) -> np.ndarray:
-        """[H, W] int32 category ids of the label space, 0 for void."""
-        return self._of_segments({s.id: s.category_id for s in self.panoptic.segments})
+        """[H, W] int32 category ids of the label space, its `void_id` for void."""
+        return self._of_segments(
+            {s.id: s.category_id for s in self.panoptic.segments},
+            void=self.label_space.void_id,
+        )
 
     @functools.cached_property
     def instance(self) -> np.ndarray:
@@ -149,10 +152,10 @@ class Result:
         parts = [name if n == 1 else f"{n} {name}" for name, n in counts.items()]
         return f"Result({width} x {height} px: {', '.join(parts) or 'nothing found'})"
 
-    def _of_segments(self, values: dict[int, int]) -> np.ndarray:
+    def _of_segments(self, values: dict[int, int], *, void: int = 0) -> np.ndarray:
         ids = np.array([0, *values], np.int64)
         order = np.argsort(ids)
-        found = np.array([0, *values.values()], np.int32)[order]
+        found = np.array([void, *values.values()], np.int32)[order]
         return found[np.searchsorted(ids[order], self.panoptic.ids)]
 
     def _centroid(self, segment_id: int, bbox: Sequence[int]) -> tuple[float, float]:
