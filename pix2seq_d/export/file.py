@@ -169,7 +169,7 @@ def load(path: Path | str) -> ExportedModel:
     except Exception as error:
         raise ValueError(
             f"{path}: this JAX, {jax.__version__}, cannot read the program of JAX "
-            f"{metadata.get('jax')} ({error}); {again}"
+            f"{metadata['made_with']['jax']} ({error}); {again}"
         ) from error
 
 

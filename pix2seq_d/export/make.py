@@ -30,12 +30,7 @@ def write(
       ValueError: a platform that there is not, or a model of clips.
       OSError: the file cannot be written.
     """
-    unknown = [name for name in platforms if name not in PLATFORMS]
-    if unknown or not platforms:
-        raise ValueError(
-            f"platforms: {unknown[0] if unknown else 'none'!r} is unknown; choose some "
-            f"of {', '.join(PLATFORMS)}"
-        )
+    check_platforms(platforms)
     run, weights = function(trained)
     file.make_folder(path)
     b, h, w = export.symbolic_shape("b, h, w")
@@ -46,6 +41,16 @@ def write(
         jax.ShapeDtypeStruct((), jnp.uint32),
     )
     file.save(path, bytes(made.serialize()), weights, metadata(trained, platforms))
+
+
+def check_platforms(platforms: Sequence[str]) -> None:
+    """Raises ValueError unless all are of `PLATFORMS`, and there is one."""
+    unknown = [name for name in platforms if name not in PLATFORMS]
+    if unknown or not platforms:
+        raise ValueError(
+            f"platforms: {unknown[0] if unknown else 'none'!r} is unknown; choose some "
+            f"of {', '.join(PLATFORMS)}"
+        )
 
 
 def function(trained: Trained) -> tuple[Callable[..., Any], list[np.ndarray]]:
@@ -77,7 +82,6 @@ def metadata(trained: Trained, platforms: Sequence[str]) -> dict[str, Any]:
     config = trained.config
     return {
         "made_with": {"pix2seq_d": __version__, "jax": jax.__version__},
-        "jax": jax.__version__,
         "platforms": list(platforms),
         "step": trained.step,
         "num_steps": config.diffusion.num_steps,

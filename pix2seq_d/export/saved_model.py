@@ -25,7 +25,10 @@ def write(trained: Trained, folder: Path, *, platforms: Sequence[str]) -> None:
         jax2tf is not installed.
       OSError: it cannot be written.
     """
+    make.check_platforms(platforms)
     run, weights = make.function(trained)
+    if folder.is_file():
+        raise ValueError(f"{folder}: is a file; name a new folder")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder}: is not empty; name a new folder")
     try:

@@ -277,6 +277,26 @@ def test_bad_flags_are_named(workdir, tmp_path, capsys, flag, words):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--platforms=gpu", "platforms: 'gpu' is unknown; choose some of cpu, cuda"),
+        ("--platforms=", "platforms: 'none' is unknown"),
+        ("--platforms=cpu", "a.json: is a file; name a new folder"),
+    ],
+)
+def test_a_saved_model_is_refused_before_the_work(
+    workdir, tmp_path, capsys, flag, words
+):
+    path = tmp_path / "a.json"
+    path.write_text("keep me")
+    argv = [f"--checkpoint={workdir}", f"--output={path}", "--format=saved_model", flag]
+    assert app.run(export_command.main, "export", argv) == 1
+    error = capsys.readouterr().err.strip()
+    assert words in error and "\n" not in error
+    assert path.read_text() == "keep me"
+
+
 def test_a_video_model_is_refused(micro, tmp_path, capsys):
     argv = ["--config=shapes_video:tiny", *micro]
     saved_training.save(tmp_path / "work", argv, steps=[1])
