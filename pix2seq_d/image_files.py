@@ -85,9 +85,9 @@ def image_size(file: File) -> tuple[int, int]:
         return image.height, image.width
 
 
-def is_animated(path: Path) -> bool:
+def is_animated(file: File) -> bool:
     """Whether a readable image file holds several pictures, as a GIF may."""
-    with Image.open(path) as image:
+    with Image.open(io.BytesIO(file.data)) as image:
         return getattr(image, "n_frames", 1) > 1
 
 

@@ -1,7 +1,6 @@
 """COCO panoptic files: reading id PNGs, and the writer of PNGs and JSON."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,7 @@ class PanopticWriter(WrittenWhole):
         *,
         image_id: ImageId,
         file_name: str,
-        scores: Mapping[int, float | None] | None = None,
+        segments_info: list[dict[str, Any]] | None = None,
     ) -> Path:
         """Writes one map as `<stem>.png`, or `<stem>-2.png` ... where that is taken.
 
@@ -125,18 +124,16 @@ class PanopticWriter(WrittenWhole):
           panoptic: ids in [0, 2**24); segments without a pixel are left out.
           image_id: id of the image, unique.
           file_name: the image's file name; its folder and suffix are dropped.
-          scores: confidence of segments by id, written as `score`; None is left out.
+          segments_info: of `describe_segments`, where it is known; entries may have
+            more fields, as `score`.
         Returns:
           Path of the PNG.
         Raises:
           ValueError: an image id given twice, an id without segment or too large,
             an unknown category.
         """
-        segments_info = describe_segments(panoptic, self._label_space)
-        for info in segments_info:
-            score = (scores or {}).get(info["id"])
-            if score is not None:
-                info["score"] = round(score, 6)
+        if segments_info is None:
+            segments_info = describe_segments(panoptic, self._label_space)
         height, width = panoptic.ids.shape
         image = {
             "id": image_id,

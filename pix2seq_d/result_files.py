@@ -5,16 +5,18 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from pix2seq_d.atomic_file import WrittenWhole, replace_text
-from pix2seq_d.inference.result import Result
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import PanopticWriter, free_stem
+
+if TYPE_CHECKING:  # which saves itself by this module
+    from pix2seq_d.inference.result import Result
 
 FORMATS = ("panoptic", "overlay", "two_channel", "instances", "labelme")
 FOLDERS = ("overlay", "two_channel", "labelme")  # formats of a file for each image
@@ -67,7 +69,7 @@ class ResultWriter(WrittenWhole):
             self._panoptic = PanopticWriter(self.output, label_space)
         self._taken: set[str] = set()
 
-    def write(self, result: Result, *, image_id: int, file_name: str) -> str:
+    def write(self, result: "Result", *, image_id: int, file_name: str) -> str:
         """Writes one result; returns the stem of its files, unique in the folder.
 
         Args:
@@ -83,7 +85,7 @@ class ResultWriter(WrittenWhole):
                 result.panoptic,
                 image_id=image_id,
                 file_name=file_name,
-                scores={s.id: s.confidence for s in result.segments},
+                segments_info=[_rounded(info) for info in result.segments_info],
             )
         if "overlay" in self._formats:
             picture = Image.fromarray(result.overlay())
@@ -108,7 +110,11 @@ class ResultWriter(WrittenWhole):
             replace_text(path, json.dumps(self._instances))
 
 
-def two_channel(result: Result) -> np.ndarray:
+def _rounded(info: dict[str, Any]) -> dict[str, Any]:
+    return info | {"score": round(info["score"], 6)} if "score" in info else info
+
+
+def two_channel(result: "Result") -> np.ndarray:
     """The map of category ids and instance numbers: uint8 [H, W, 3].
 
     R is the category id, 0 for void; G counts the things of the image from 1, the
@@ -140,7 +146,7 @@ def two_channel(result: Result) -> np.ndarray:
     )
 
 
-def coco_results(result: Result, *, image_id: int) -> list[dict[str, Any]]:
+def coco_results(result: "Result", *, image_id: int) -> list[dict[str, Any]]:
     """Things as COCO's detection results, masks as compressed run lengths.
 
     Args:
@@ -172,7 +178,7 @@ def coco_results(result: Result, *, image_id: int) -> list[dict[str, Any]]:
     return found
 
 
-def labelme(result: Result, *, file_name: str) -> dict[str, Any]:
+def labelme(result: "Result", *, file_name: str) -> dict[str, Any]:
     """A LabelMe file: the image and one shape of type `mask` for each segment.
 
     Masks, for polygons would lose holes and pixels. `launch.doctor` makes COCO panoptic

@@ -20,11 +20,12 @@ from pix2seq_d.evaluation import ladder_table
 from pix2seq_d.evaluation.ladder import LadderEvaluation, Rung
 from pix2seq_d.inference.predictor import Predictor, eval_settings
 from pix2seq_d.progress import Progress
+from pix2seq_d.report import ladder as ladder_page
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.journal import say
 from pix2seq_d.visualize import diagram, ladder_plot
 
-JSON_FILE, TABLE_FILE = "ladder.json", "ladder.md"
+TABLE_FILE = "ladder.md"
 STEPS_FIGURE, TIME_FIGURE = "pq_against_steps", "pq_against_time_difference"
 
 
@@ -183,7 +184,7 @@ def _write(
         "sampler": dataclasses.asdict(config.diffusion),
         "evaluation": dataclasses.asdict(config.evaluation),
     }
-    (output / JSON_FILE).write_text(
+    (output / ladder_page.FILE).write_text(
         json.dumps(content, indent=2) + "\n", encoding="utf-8"
     )
     (output / TABLE_FILE).write_text(
@@ -212,7 +213,7 @@ def _summary(rungs: Sequence[Rung], output: Path, *, encoding: float | None) -> 
             f"for encoding it once; {once / (once + (len(rungs) - 1) * encoding):.2f} "
             f"of the time of {len(rungs)} evaluations"
         )
-    lines.append(f"metrics:     {output / JSON_FILE}")
+    lines.append(f"metrics:     {output / ladder_page.FILE}")
     lines.append(f"picture:     {output / STEPS_FIGURE}.svg")
     if len({rung.time_difference for rung in rungs}) > 1:
         lines.append(f"             {output / TIME_FIGURE}.svg")

@@ -1,7 +1,6 @@
 """The page of an evaluation: what is read and written for it."""
 
 import datetime
-import itertools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import cast
 import jax
 
 from pix2seq_d.atomic_file import replace_text
+from pix2seq_d.cli.evaluate_video import frames_of
 from pix2seq_d.data.source import Source, VideoSource
 from pix2seq_d.evaluation.runner import Report
 from pix2seq_d.evaluation.video_scores import VideoReport
@@ -23,7 +23,6 @@ from pix2seq_d.report.ladder import Rung
 from pix2seq_d.report.provenance import Run
 from pix2seq_d.report.viewer import View
 from pix2seq_d.training.checkpoint import Trained
-from pix2seq_d.video_results import finished_frames
 
 FILE = "report.html"
 _IMAGES = 3  # worst, median and best each
@@ -131,25 +130,21 @@ def _video_views(report: VideoReport, source: VideoSource, output: Path) -> list
     views = []
     for kind, names in choose(scores, each=1).items():
         for name in names:
-            video = next(v for v in source.videos if v.name == name)
             count = per_video[name]["frames"]
             shown = min(count, _MAX_FRAMES)
             numbers = {k * count // shown for k in range(shown)}
-            frames = []
-            found = itertools.islice(finished_frames(output, name), count)
-            for number, prediction in enumerate(found):
-                if number not in numbers:
-                    continue
-                example = source[video.start + number]
-                frames.append(
-                    video_frame(
-                        example.image,
-                        example.panoptic,
-                        prediction,
-                        source.label_space,
-                        longest=_FRAME_SIDE,
-                        number=number,
-                    )
+            frames = [
+                video_frame(
+                    example.image,
+                    example.panoptic,
+                    prediction,
+                    source.label_space,
+                    longest=_FRAME_SIDE,
+                    number=number,
                 )
+                for number, example, prediction in frames_of(
+                    source, output, name, numbers
+                )
+            ]
             views.append(View(kind, name, f"STQ {100 * scores[name]:.1f}", frames))
     return views

@@ -1,8 +1,9 @@
 """One checkpoint of a video model evaluated, and the files that come of it."""
 
 import dataclasses
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from pix2seq_d.cli.evaluate_checkpoint import write_scores
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
-from pix2seq_d.data.source import VideoSource
+from pix2seq_d.data.source import Example, VideoSource
 from pix2seq_d.evaluation import video_table
 from pix2seq_d.evaluation.video_runner import ScoredFrame
 from pix2seq_d.evaluation.video_scores import VideoReport
@@ -27,7 +28,7 @@ from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.evaluate import video_evaluation
 from pix2seq_d.training.journal import say
-from pix2seq_d.video_results import VideoResults
+from pix2seq_d.video_results import VideoResults, finished_frames
 from pix2seq_d.video_results_json import write_json
 from pix2seq_d.visualize.sheet import SheetRow, contact_sheet
 
@@ -107,7 +108,7 @@ def evaluate(
     report = evaluation.report()
     gather(None)  # all PNGs are there
     if jax.process_index() == 0:
-        _write_results(report, trained, source, output, run=run)
+        _write_results(report, trained, source, output)
         # Not those that an earlier evaluation of more videos has left there.
         write_json(output, source.label_space, videos=evaluation.names)
         if config.data.source.name == "cityscapes_vps":
@@ -173,18 +174,31 @@ def _write_results(
     trained: Trained,
     source: VideoSource,
     output: Path,
-    *,
-    run: dict[str, Any],
 ) -> None:
     write_scores(
         output, trained, video_table.markdown(report), video_table.to_json(report)
     )
-    _write_examples(report, source, output, run=run)
+    _write_examples(report, source, output)
 
 
-def _write_examples(
-    report: VideoReport, source: VideoSource, output: Path, *, run: dict[str, Any]
-) -> None:
+def frames_of(
+    source: VideoSource, output: Path, name: str, numbers: Collection[int]
+) -> Iterator[tuple[int, Example, PanopticMap]]:
+    """Number, truth and prediction of some frames of an evaluated video.
+
+    Args:
+      source: that was evaluated.
+      output: folder of the results.
+      name: of the video.
+      numbers: of the frames, from 0.
+    """
+    video = next(v for v in source.videos if v.name == name)
+    for number, prediction in enumerate(finished_frames(output, name)):
+        if number in numbers:
+            yield number, source[video.start + number], prediction
+
+
+def _write_examples(report: VideoReport, source: VideoSource, output: Path) -> None:
     """Frames of the worst, the median and the best video by their own STQ."""
     scores = report.stq[report.void_class]["per_sequence"]
     order = sorted(scores, key=lambda name: (scores[name]["STQ"] or 0.0, name))
@@ -195,14 +209,9 @@ def _write_examples(
     }
     rows = []
     for name, kind in chosen.items():
-        video = next(v for v in source.videos if v.name == name)
         count = scores[name]["frames"]
         shown = {(count - 1) * k // max(_SHOWN - 1, 1) for k in range(_SHOWN)}
-        results = VideoResults(output, name, source.label_space, resume=True, run=run)
-        for frame, prediction in enumerate(results.finished()):
-            if frame not in shown:
-                continue
-            example = source[video.start + frame]
+        for frame, example, prediction in frames_of(source, output, name, shown):
             rows.append(
                 SheetRow(
                     example.image,

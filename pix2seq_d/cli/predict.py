@@ -20,7 +20,7 @@ from absl import flags
 
 from pix2seq_d.cli import app, compilation_cache, predict_denoising
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
-from pix2seq_d.image_files import is_animated, read_rgb
+from pix2seq_d.image_files import File, is_animated, read_rgb
 from pix2seq_d.progress import Progress
 from pix2seq_d.result_files import FOLDERS, FORMATS, ResultWriter
 from pix2seq_d.segmenter import Segmenter, Settings
@@ -217,11 +217,12 @@ def predict(
     def images() -> Iterator[np.ndarray]:
         for index, path in enumerate(paths):
             try:
-                image = read_rgb(path, upright=True)
+                file = File.read(path)
+                image = read_rgb(file, upright=True)
             except (OSError, ValueError) as error:
                 failed.append(str(error))
                 continue
-            if is_animated(path):
+            if is_animated(file):
                 animated.append(path.name)
             read.append(index)
             yield image

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from pix2seq_d.inference import certainty
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.panoptic_files import describe_segments
+from pix2seq_d.result_files import ResultWriter
 from pix2seq_d.visualize.overlay import overlay
 from pix2seq_d.visualize.track_video import draw_tracks
 
@@ -77,16 +79,21 @@ class Result:
         return self._of_segments({s.id: s.instance for s in self.segments})
 
     @functools.cached_property
+    def segments_info(self) -> list[dict[str, Any]]:
+        """As COCO panoptic files have it; `score` is the confidence if it is known."""
+        infos = describe_segments(self.panoptic, self.label_space)
+        if self.certainty is not None and infos:
+            ids = np.array([info["id"] for info in infos], np.int64)
+            found = certainty.of_segments(self.panoptic.ids, self.certainty, ids)
+            for info, score in zip(infos, found.tolist(), strict=True):
+                info["score"] = score
+        return infos
+
+    @functools.cached_property
     def segments(self) -> tuple[FoundSegment, ...]:
         """All segments, the largest first."""
         names = {c.id: c.name for c in self.label_space.categories}
         numbers = {s.id: s.instance or 0 for s in self.panoptic.segments}
-        infos = describe_segments(self.panoptic, self.label_space)
-        ids = np.array([info["id"] for info in infos], np.int64)
-        confidence: list[float | None] = [None] * len(infos)
-        if self.certainty is not None and infos:
-            found = certainty.of_segments(self.panoptic.ids, self.certainty, ids)
-            confidence = found.tolist()
         segments = [
             FoundSegment(
                 id=info["id"],
@@ -97,9 +104,9 @@ class Result:
                 area=info["area"],
                 bbox=tuple(info["bbox"]),
                 centroid=self._centroid(info["id"], info["bbox"]),
-                confidence=sure,
+                confidence=info.get("score"),
             )
-            for info, sure in zip(infos, confidence, strict=True)
+            for info in self.segments_info
         ]
         return tuple(sorted(segments, key=lambda s: (-s.area, s.id)))
 
@@ -134,9 +141,6 @@ class Result:
         Raises:
           ValueError: an unknown format, or ids that a format cannot hold.
         """
-        # That module knows what a result is.
-        from pix2seq_d.result_files import ResultWriter
-
         if name is None:
             name = "image" if self.frame is None else f"{self.frame:05d}"
         own = Path(folder) / name
