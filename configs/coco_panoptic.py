@@ -18,6 +18,7 @@ Tags of sources: [code] the released code, [memory H|M] and [secondary] as in th
 import ml_collections
 
 from pix2seq_d import config as config_lib
+from pix2seq_d.config import debug
 
 VARIANTS = ("mask_prior", "low_res", "high_res", "ablation", "single_gpu", "debug")
 TRAIN_IMAGES = 118_287  # of train2017 [code]
@@ -49,7 +50,8 @@ def get_config(variant: str = "low_res") -> ml_collections.ConfigDict:
             _single_gpu(config)
         case "debug":
             _low_res(config)
-            _debug(config)
+            debug.shrink(config, image_size=(64, 64), mask_size=(32, 32))
+            config.optimizer.warmup_steps = 5
     return config
 
 
@@ -165,21 +167,3 @@ def _single_gpu(config: ml_collections.ConfigDict) -> None:
         batch_size=64, num_steps=_steps(100, 64), checkpoint_every=2000, keep=3
     )
     config.train.update(grad_accumulation=8, remat="dots")
-
-
-def _debug(config: ml_collections.ConfigDict) -> None:
-    """The recipe's parts with a small model and few steps, on two CPU cores; [ours]."""
-    config.model.update(image_size=(64, 64), mask_size=(32, 32))
-    config.model.resnet.update(depth=14, width=0.25)
-    config.model.encoder.update(num_layers=2, dim=64, mlp_dim=256, num_heads=4)
-    config.model.pyramid.dim = 32
-    config.model.decoder.update(
-        dim=32, transformer_dim=64, transformer_layers=2, head_dim=16
-    )
-    config.optimizer.warmup_steps = 5
-    config.train.update(
-        batch_size=8, num_steps=20, checkpoint_every=10, log_every=1, keep=2
-    )
-    config.train.update(dtype="float32", eval_images=16)
-    config.diffusion.num_steps = 4
-    config.evaluation.batch_size = 8

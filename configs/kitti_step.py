@@ -14,6 +14,7 @@ Tags of sources: [code] the released code, [memory H|M] and [secondary] as in th
 import ml_collections
 
 from pix2seq_d import config as config_lib
+from pix2seq_d.config import debug
 
 VARIANTS = ("paper", "single_gpu", "debug")
 
@@ -72,7 +73,7 @@ def get_config(variant: str = "paper") -> ml_collections.ConfigDict:
         case "single_gpu":
             _single_gpu(config)
         case "debug":
-            _debug(config)
+            debug.shrink(config, image_size=(64, 208), mask_size=(32, 104))
     return config
 
 
@@ -85,19 +86,3 @@ def _single_gpu(config: ml_collections.ConfigDict) -> None:
     config.train.update(
         grad_accumulation=32, remat="dots", freeze_batch_norm=True, keep=3
     )
-
-
-def _debug(config: ml_collections.ConfigDict) -> None:
-    """The recipe's parts with a small model and few steps, on two CPU cores; [ours]."""
-    config.model.update(image_size=(64, 208), mask_size=(32, 104))
-    config.model.resnet.update(depth=14, width=0.25)
-    config.model.encoder.update(num_layers=2, dim=64, mlp_dim=256, num_heads=4)
-    config.model.pyramid.dim = 32
-    config.model.decoder.update(
-        dim=32, transformer_dim=64, transformer_layers=2, head_dim=16
-    )
-    config.diffusion.update(num_steps=4, num_steps_next=2)
-    config.train.update(
-        batch_size=8, num_steps=20, checkpoint_every=10, log_every=1, keep=2
-    )
-    config.train.update(dtype="float32", eval_images=16)

@@ -1,4 +1,4 @@
-"""Colours for classes that have none: apart for colour-blind readers, too."""
+"""Colours of classes that have none and of errors: apart for colour-blind readers."""
 
 import functools
 import itertools
@@ -10,6 +10,15 @@ from pix2seq_d import color_vision
 Color = tuple[int, int, int]
 
 _FIRST: Color = (240, 120, 0)
+# Kinds of error, in colours of Okabe and Ito's set, made for colour-blind readers.
+ERROR_COLORS: dict[str, Color] = {
+    "wrong_class": (204, 121, 167),
+    "split": (86, 180, 233),
+    "merged": (0, 114, 178),
+    "low_overlap": (240, 228, 66),
+    "missed": (213, 94, 0),
+    "spurious": (230, 159, 0),
+}
 # OKLab: neither as dark as the hatching of void nor as light as paper.
 _LIGHTNESS = (0.4, 0.93)
 

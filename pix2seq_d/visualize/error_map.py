@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pix2seq_d.evaluation.error_map import CORRECT, OUTCOMES
-from pix2seq_d.palette import Color
+from pix2seq_d.palette import ERROR_COLORS, Color
 from pix2seq_d.panoptic import resize_nearest
 from pix2seq_d.visualize.colors import contrasting
 from pix2seq_d.visualize.legend import VOID_DARK, LegendEntry
@@ -62,12 +62,16 @@ _LOOKS = {
     "ignored": _Look(VOID_DARK, 0.85, _falling),
     "correct": _Look((255, 255, 255), 0),
     "inexact": _Look((130, 134, 140), 0.9),
-    "wrong_class": _Look((204, 121, 167), pattern=_rising),
-    "split": _Look((86, 180, 233), pattern=_upright),
-    "merged": _Look((0, 114, 178), pattern=_level),
-    "low_overlap": _Look((240, 228, 66), pattern=_dotted),
-    "missed": _Look((213, 94, 0), pattern=_crossed),
-    "spurious": _Look((230, 159, 0), pattern=_falling),
+} | {
+    kind: _Look(ERROR_COLORS[kind], pattern=pattern)
+    for kind, pattern in {
+        "wrong_class": _rising,
+        "split": _upright,
+        "merged": _level,
+        "low_overlap": _dotted,
+        "missed": _crossed,
+        "spurious": _falling,
+    }.items()
 }
 
 
