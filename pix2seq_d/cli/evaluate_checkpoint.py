@@ -10,14 +10,8 @@ from typing import Any
 import jax
 from PIL import Image
 
-from pix2seq_d.cli.evaluate_shard import (
-    WHOLE,
-    Share,
-    finish,
-    left,
-    open_shards,
-    under_way,
-)
+from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
@@ -76,7 +70,7 @@ def evaluate(
     """
     config = trained.config
     sources.check_labels(trained.labels, source.label_space)
-    total = len(range(len(source))[: share.limit])
+    total = share.total(len(source))
     size = {"total": total, "unit": "image"}
     shards = open_shards(output, trained, kind="images", total=total)
     positions = left(shards, share, **size)

@@ -6,24 +6,17 @@ import functools
 import itertools
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from absl import flags
 
 from pix2seq_d.cli import app
-from pix2seq_d.cli.evaluate_shard import (
-    WHOLE,
-    Share,
-    finish,
-    left,
-    open_shards,
-    under_way,
-)
+from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_shard import WHOLE, Share
+from pix2seq_d.cli.ladder_times import Timed, seconds_per_image
 from pix2seq_d.config import DiffusionConfig
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
@@ -135,15 +128,15 @@ def evaluate(
         dataclasses.replace(config.diffusion, num_steps=n, time_difference=td)
         for td, n in itertools.product(times, ladder.steps)
     ]
-    total = len(range(len(source))[: share.limit])
+    total = share.total(len(source))
     size = {"total": total, "unit": "image"}
     rungs = [[sampler.num_steps, sampler.time_difference] for sampler in samplers]
     shards = open_shards(output, trained, kind="ladder", total=total, ladder=rungs)
     positions = left(shards, share, **size)
-    encode = _Timed(functools.partial(predictor.encode, trained.variables))
+    encode = Timed(functools.partial(predictor.encode, trained.variables))
     sample = functools.partial(predictor.sample, trained.variables)
     predict = [
-        _Timed(functools.partial(sample, diffusion=sampler)) for sampler in samplers
+        Timed(functools.partial(sample, diffusion=sampler)) for sampler in samplers
     ]
     settings = eval_settings(config, predictor.mesh)
     evaluation = LadderEvaluation(
@@ -197,7 +190,7 @@ def _write_results(
     samplers: Sequence[DiffusionConfig],
 ) -> str:
     scores = ((k, ImageScore.from_json(record.score)) for k, record in records.items())
-    encoding, *sampling = _seconds_per_image(records)
+    encoding, *sampling = seconds_per_image(records.values())
     rungs = [
         Rung(sampler.num_steps, sampler.time_difference, report, seconds)
         for sampler, report, seconds in zip(
@@ -209,16 +202,6 @@ def _write_results(
     ]
     _write(rungs, trained, source, output, encoding=encoding)
     return _summary(rungs, output, encoding=encoding)
-
-
-def _seconds_per_image(records: Mapping[int, Record]) -> list[float | None]:
-    """Of encoding and of each rung, mean over all processes; None: not measured."""
-    last: dict[Path, np.ndarray] = {}  # what each process had spent in the end
-    for record in records.values():
-        spent = np.array(record.seconds)
-        last[record.folder] = np.maximum(spent, last.get(record.folder, spent))
-    total = np.sum(list(last.values()), axis=0).tolist()
-    return [seconds / rows if rows else None for seconds, rows in total]
 
 
 def _write(
@@ -284,28 +267,3 @@ def _numbers(name: str, text: str, kind: Callable[[str], Any], what: str) -> tup
     if len(set(numbers)) < len(numbers):
         raise app.UsageError(f"--{name}={text}: a number is there twice; drop one")
     return tuple(numbers)
-
-
-class _Timed:
-    """A function that knows how long it takes; its first call, which compiles, apart.
-
-    Attributes:
-      calls: how many there were.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._seconds = 0.0
-        self.calls = 0
-
-    def __call__(self, *args: Any) -> Any:
-        start = time.perf_counter()
-        result = jax.block_until_ready(self._function(*args))
-        if self.calls:
-            self._seconds += time.perf_counter() - start
-        self.calls += 1
-        return result
-
-    def spent(self, batch_size: int) -> tuple[float, int]:
-        """Seconds, and rows of batches that they went into."""
-        return self._seconds, max(self.calls - 1, 0) * batch_size

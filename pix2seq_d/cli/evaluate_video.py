@@ -11,14 +11,8 @@ import numpy as np
 from PIL import Image
 
 from pix2seq_d.cli.evaluate_checkpoint import write_scores
-from pix2seq_d.cli.evaluate_shard import (
-    WHOLE,
-    Share,
-    finish,
-    left,
-    open_shards,
-    under_way,
-)
+from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Example, VideoSource

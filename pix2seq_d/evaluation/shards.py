@@ -69,6 +69,11 @@ class Shards:
                 return path
         raise AssertionError
 
+    @property
+    def has_own(self) -> bool:
+        """Whether `own` is made."""
+        return "own" in vars(self)
+
     def add(
         self,
         position: int,

@@ -71,12 +71,12 @@ def files_of(folder):
     )
 
 
-def scores_of(ladder):
-    """What ladder.json holds but for the times, which differ."""
+def scores_of(ladder, *, timed=True):
+    """What ladder.json holds but for the times; a batch alone is not timed."""
     content = json.loads((ladder / "ladder.json").read_text())
     times = [content.pop("encoding_seconds_per_image")]
     times += [row.pop("seconds_per_image") for row in content["rows"]]
-    assert min(times) > 0
+    assert min(times) > 0 if timed else set(times) == {None}
     return content
 
 
@@ -130,7 +130,7 @@ def test_unequal_shards_killed_and_gone_on_with_write_what_one_process_writes(
     assert "evaluating step 2 on 3 images" in err and "| oracle" in out
     assert [path.name for path in (output / "shards").iterdir()] == ["ladder"]
 
-    # The ladder's shard is interrupted, which others may go on with in other parts.
+    # The ladder's shard is interrupted; what is left is evaluated in another part.
     add = shards.Shards.add
 
     def interrupted(self, position, *args, **options):
@@ -141,11 +141,9 @@ def test_unequal_shards_killed_and_gone_on_with_write_what_one_process_writes(
     with monkeypatch.context() as patched:
         patched.setattr(shards.Shards, "add", interrupted)
         assert evaluate_status(workdir, output, "--ladder=1,2", "--shard=0/2") == 130
-    assert evaluate_status(workdir, output, "--ladder=1,2", "--shard=0/4") == 0
-    assert "8:10" not in capsys.readouterr().err
     assert evaluate_status(workdir, output, "--ladder=1,2") == 0
     assert "going on after 5 of 10 images\n" in capsys.readouterr().err
-    assert scores_of(output) == scores_of(ladder_alone)
+    assert scores_of(output, timed=False) == scores_of(ladder_alone)
     for name in files_of(ladder_alone):
         if name.startswith("ladder"):
             (output / name).unlink()
@@ -206,8 +204,6 @@ def test_records_of_other_settings_are_refused(workdir, killed, capsys):
     before = files_of(killed)
     for argv, message in (
         (["--config.diffusion.num_steps=3"], "has diffusion.num_steps 2, not 3;"),
-        (["--step=1"], "has step 2, not 1; finish it with the same, delete"),
-        (["--limit=5", "--merge"], "has total 10, not 5;"),
         (["--ladder=1,3"], "shards/ladder: an evaluation that was not finished has l"),
     ):
         assert evaluate_status(workdir, killed, *argv) == 1
