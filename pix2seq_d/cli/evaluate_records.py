@@ -147,9 +147,9 @@ def _missing(missing: Sequence[int], share: Share, *, total: int, unit: str) -> 
     ranges = [f"{a}:{b}" for a, b in zip(starts, stops, strict=True)]
     shown = ", ".join(ranges[:8]) + (", ..." if len(ranges) > 8 else "")
     return (
-        f"{len(missing)} of {total} {unit}s are not evaluated: {shown}; the results "
-        f"are written with the last of them: {share.command} --shard={ranges[0]}, or "
-        "without --shard for all of these"
+        f"{len(missing)} of {total} {unit}s are not evaluated yet: {shown}; the "
+        f"results are written with the last of them: {share.command} "
+        f"--shard={ranges[0]}, or without --shard for all of these"
     )
 
 

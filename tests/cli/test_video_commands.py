@@ -162,7 +162,7 @@ def test_shards_of_videos_killed_and_gone_on_with_write_what_one_process_writes(
         assert app.run(evaluate.main, "evaluate", argv) == 130
     capsys.readouterr()
     assert app.run(evaluate.main, "evaluate", [*argv, "--merge"]) == 1
-    assert "1 of 2 videos are not evaluated: 1:2; the" in capsys.readouterr().err
+    assert "1 of 2 videos are not evaluated yet: 1:2; the" in capsys.readouterr().err
     run(evaluate.main, [*argv, "--shard=1/2"])
     assert "evaluating step 3 on 1 videos" in capsys.readouterr().err
     names = {
