@@ -116,14 +116,9 @@ def finish(
     own = gather(str(made.own) if made.has_own else None)
     if jax.process_index():
         return None
-    folders = [folder for folder in own if folder is not None]
-    if len(set(folders)) < len(folders) or not all(Path(f).exists() for f in folders):
-        raise FileNotFoundError(
-            f"{made.folder}: what other processes of the job predicted is not there; "
-            "give an --output that is one folder for all processes"
-        )
     try:
         with made.locked():
+            _check_shared([folder for folder in own if folder is not None])
             records = made.records()
             missing = [k for k in range(total) if k not in records]
             if not missing:
@@ -137,6 +132,16 @@ def finish(
         return None
     say(_missing(missing, share, total=total, unit=unit))
     return None
+
+
+def _check_shared(folders: Sequence[str]) -> None:
+    """Refuses an output of which each host of a job has one of its own."""
+    for folder in folders:
+        if not Path(folder).exists():
+            raise FileNotFoundError(
+                f"{folder}: what a process of this job predicted is not there; give an "
+                "--output that is one folder for all processes"
+            )
 
 
 def _missing(missing: Sequence[int], share: Share, *, total: int, unit: str) -> str:

@@ -3,8 +3,8 @@
 Each process has a folder of its own, to which it adds a line for each image or video
 when that is scored and its files are there:
 
-  <folder>/<number>/journal.jsonl   a header with the settings, then the scores
-  <folder>/<number>/...             the files of the predictions
+  <folder>/<host>-<number>/journal.jsonl   a header with the settings, then the scores
+  <folder>/<host>-<number>/...             the files of the predictions
 
 Nothing is written twice, so that a process may be killed at any moment, and another may
 go on from what all have done, on any host that has the folder. Whoever finds the
@@ -15,9 +15,10 @@ import contextlib
 import dataclasses
 import fcntl
 import functools
-import itertools
 import json
+import secrets
 import shutil
+import socket
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,14 +61,11 @@ class Shards:
     @functools.cached_property
     def own(self) -> Path:
         """This process's folder, a new one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count():
-            path = self.folder / str(number)
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                append_line(path / _JOURNAL, {"settings": self._settings})
-                return path
-        raise AssertionError
+        # Never a name of before, to whose process this would be its own.
+        path = self.folder / f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        path.mkdir(parents=True)
+        append_line(path / _JOURNAL, {"settings": self._settings})
+        return path
 
     @property
     def has_own(self) -> bool:
@@ -147,9 +145,7 @@ class Shards:
 
     def _journals(self) -> list[Path]:
         """Of all processes, in order; ValueError if one is of other settings."""
-        journals = sorted(
-            self.folder.glob(f"*/{_JOURNAL}"), key=lambda path: int(path.parent.name)
-        )
+        journals = sorted(self.folder.glob(f"*/{_JOURNAL}"))
         for journal in journals:
             before = read_header(journal).get("settings", self._settings)
             changed = changed_field(before, self._settings)

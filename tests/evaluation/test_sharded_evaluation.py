@@ -99,7 +99,8 @@ def killed(workdir, tmp_path_factory):
     assert "7 of 10 images are not evaluated yet: 0:7; the results" in first
     assert f"--output={output} --step=2 --shard=0:7" in first
     # As if it had been killed a moment later, in the middle of a line.
-    with (output / "shards/images/1/journal.jsonl").open("a") as journal:
+    (png,) = output.glob("shards/images/*/4.png")
+    with png.with_name("journal.jsonl").open("a") as journal:
         journal.write('{"position": 4, "score": {"sco')
     return output
 

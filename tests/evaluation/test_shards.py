@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from pix2seq_d.cli import evaluate_records
+from pix2seq_d.cli.evaluate_shard import WHOLE
 from pix2seq_d.evaluation.shards import Shards
 
 SETTINGS = {"step": 2, "size": (32, 32)}
@@ -43,7 +45,8 @@ def test_shards_that_overlap_have_to_agree(folder):
     add(Shards(folder, SETTINGS), 2, 3)
     assert sorted(Shards(folder, SETTINGS).records()) == [1, 2, 3]
     add(Shards(folder, SETTINGS), 3, score="other")
-    with pytest.raises(ValueError, match=r"images/1 and .*images/2 have other scores"):
+    message = r"/images/\S+ and /\S+ have other scores of number 3, as of other dev"
+    with pytest.raises(ValueError, match=message):
         Shards(folder, SETTINGS).records()
 
 
@@ -115,6 +118,38 @@ def test_of_two_that_end_at_once_one_makes_the_results(folder):
     thread.join()
     assert ended == ["was removed"]
     assert not folder.parent.exists()
+
+
+def finish(shards, monkeypatch, own=None, *, total=1):
+    if own is not None:
+        monkeypatch.setattr(evaluate_records, "gather", lambda value: own)
+    return evaluate_records.finish(shards, WHOLE, dict, total=total, unit="image")
+
+
+def test_what_others_have_ended_meanwhile_is_said(folder, monkeypatch, capsys):
+    shards, other = Shards(folder, SETTINGS), Shards(folder, SETTINGS)
+    add(shards, 0)
+    add(other, 1)
+    assert finish(shards, monkeypatch, total=3) is None
+    assert "1 of 3 images are not evaluated yet: 2:3;" in capsys.readouterr().err
+    assert list(finish(other, monkeypatch, total=2)) == [0, 1]
+    assert finish(shards, monkeypatch, total=2) is None
+    assert capsys.readouterr().err == "another process has written the results\n"
+    message = "another process evaluated the same and has written the results; give"
+    with (
+        pytest.raises(RuntimeError, match=message),
+        evaluate_records.under_way(shards),
+    ):
+        shards.add(1, "late")
+
+
+def test_a_job_whose_hosts_have_outputs_of_their_own_is_told(folder, monkeypatch):
+    shards = Shards(folder, SETTINGS)
+    add(shards, 0)
+    own = [str(shards.own), None, str(folder / "host-1234")]
+    with pytest.raises(FileNotFoundError, match="--output that is one folder for all"):
+        finish(shards, monkeypatch, own)
+    assert list(shards.records()) == [0]
 
 
 def test_removing_leaves_other_evaluations(folder):
