@@ -7,6 +7,7 @@ import time
 import pytest
 
 from pix2seq_d.cli import evaluate_records
+from pix2seq_d.cli.evaluate_records import left
 from pix2seq_d.cli.evaluate_shard import WHOLE
 from pix2seq_d.evaluation.shards import Shards
 
@@ -141,6 +142,22 @@ def test_what_others_have_ended_meanwhile_is_said(folder, monkeypatch, capsys):
         evaluate_records.under_way(shards),
     ):
         shards.add(1, "late")
+
+
+def test_results_that_could_not_be_written_lose_no_record(folder):
+    shards = Shards(folder, SETTINGS)
+    add(shards, 1, 0)
+
+    def full(records):
+        raise OSError("no space left")
+
+    size = {"total": 2, "unit": "image"}
+    with pytest.raises(OSError, match="no space left"):
+        evaluate_records.finish(shards, WHOLE, full, **size)
+    again = Shards(folder, SETTINGS)
+    assert left(again, WHOLE, **size) == []
+    assert evaluate_records.finish(again, WHOLE, list, **size) == [0, 1]
+    assert left(again, WHOLE, **size) == [0, 1]
 
 
 def test_a_job_whose_hosts_have_outputs_of_their_own_is_told(folder, monkeypatch):
