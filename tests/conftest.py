@@ -17,6 +17,7 @@ os.environ.setdefault(
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import jax
@@ -27,6 +28,11 @@ from PIL import Image
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_enable_compilation_cache", True)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)
+
+
+# Shells start background jobs, and so all of their processes, with Ctrl-C ignored.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:
