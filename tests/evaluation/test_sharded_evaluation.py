@@ -90,7 +90,7 @@ def killed(workdir, tmp_path_factory):
         [sys.executable, str(script), str(workdir), str(output)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert process.returncode == -signal.SIGKILL, process.stderr
@@ -171,7 +171,7 @@ def test_a_job_of_two_processes_goes_on_and_writes_what_one_writes(
         )
         for rank in "01"
     ]
-    written = [process.communicate(timeout=300) for process in pair]
+    written = [process.communicate(timeout=900) for process in pair]
     assert [process.returncode for process in pair] == [0, 0], written
     assert "metrics:" in written[0][0] and "metrics:" not in written[1][0]
     assert "evaluating step 2" in written[0][1] and "evaluat" not in written[1][1]
