@@ -59,8 +59,8 @@ def main(argv: list[str]) -> int | None:
     from pix2seq_d.cli import evaluate
     from pix2seq_d.cli import reproduce_collect as collecting
     from pix2seq_d.dry_run import prices
-    from pix2seq_d.reproduce import execute, jobs, plan, plan_text, runs
-    from pix2seq_d.training import checkpoint_format
+    from pix2seq_d.reproduce import execute, jobs, ladder_rows, plan, plan_text, runs
+    from pix2seq_d.training import checkpoint_format, interrupt
 
     given = runs.Given(
         workdir=Path(values.workdir),
@@ -82,12 +82,15 @@ def main(argv: list[str]) -> int | None:
         for job in jobs.todo(paths, seeds, given):
             print(plan_text.command(job))
         return 0
+    ladder_rows.adopt(list(jobs.todo(paths, seeds, given)))
     commit = checkpoint_format.commit() or ""
     status = 0
     if not values.collect:
         todo = list(jobs.todo(paths, seeds, given))
         _say(f"{len(todo)} commands to run" if todo else "all is done already")
         status = execute.run_all(todo, given, commit=commit, say=_say)
+        if status == interrupt.EXIT_STATUS:  # there may be seconds left
+            return status
     made_by = {
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),

@@ -1,12 +1,13 @@
 """The result of one evaluation of several sampler settings, as one for each of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pix2seq_d import atomic_file
 from pix2seq_d.reproduce import states
+from pix2seq_d.reproduce.jobs import Job
 from pix2seq_d.reproduce.runs import Run
 
 LADDER = "ladder.json"  # of launch.evaluate --ladder
@@ -26,6 +27,13 @@ def split(folder: Path, some: Sequence[Run]) -> None:
         run.score.mkdir(parents=True, exist_ok=True)
         text = json.dumps(_of(run, ladder, folder), indent=2) + "\n"
         atomic_file.replace_text(run.score / states.METRICS, text)
+
+
+def adopt(some: Iterable[Job]) -> None:
+    """Splits the results that were made by hand, with the commands of jobs."""
+    for job in some:
+        if job.is_ladder and (job.folder / LADDER).exists():
+            split(job.folder, job.runs)
 
 
 def _of(run: Run, ladder: dict[str, Any], folder: Path) -> dict[str, Any]:
