@@ -34,7 +34,7 @@ def write(
     """
     output.mkdir(parents=True, exist_ok=True)
     some = [_collect(table, seeds, given, output) for table in tables]
-    title = catalogue.GROUP_TITLES.get(name) or f"{name}: {tables[0].title}"
+    title = catalogue.GROUP_TITLES.get(name, tables[0].title)
     text = page.markdown(title[0].upper() + title[1:], _made_by(made_by), some)
     atomic_file.replace_text(output / f"{name}.md", text)
     content = json.dumps(page.to_json(made_by, some), indent=2) + "\n"

@@ -70,12 +70,7 @@ def _section(one: Collected, *, level: int) -> list[str]:
     if table.claim:
         about += f" What the paper says: {table.claim}."
     parts += [about, _numbers(one)]
-    spread = "their difference halved" if len(one.seeds) == 2 else "half their range"
-    if len(one.seeds) > 1:
-        parts.append(
-            f"Percent. Mean over seeds {', '.join(map(str, one.seeds))} ± {spread}, "
-            "and each seed by itself."
-        )
+    parts.append(_seeds_note(_seeds_run(one)))
     if one.outcomes:
         parts.append(_outcomes(one))
     parts += [f"![{text}]({file})" for file, text in one.pictures]
@@ -83,14 +78,33 @@ def _section(one: Collected, *, level: int) -> list[str]:
     return parts
 
 
+def _seeds_run(one: Collected) -> list[int]:
+    """Seeds of which anything was run."""
+    numbers = (number for result in one.results for number in result.numbers)
+    return sorted({seed for number in numbers for seed in number.ours})
+
+
+def _seeds_note(run: Sequence[int]) -> str:
+    if not run:
+        return "Nothing of it was run."
+    if len(run) == 1:
+        return f"Percent; seed {run[0]} alone, so that no spread is known."
+    names = ", ".join(map(str, run))
+    return (
+        f"Percent; mean over seeds {names} ± half their range, in brackets each seed. "
+        "A number without ± is of the seed that it names."
+    )
+
+
 def _numbers(one: Collected) -> str:
+    several = len(_seeds_run(one)) > 1
     keys = [number.key for number in one.results[0].numbers]
     has_paper = any(n.paper for result in one.results for n in result.numbers)
     if not has_paper:
         # Numbers of a row side by side.
         head = ("row", *map(_title, keys))
         rows = [
-            (result.row.name, *(_ours(number) for number in result.numbers))
+            (result.row.name, *(_ours(number, several) for number in result.numbers))
             for result in one.results
         ]
         return text_table.markdown(head, rows)
@@ -105,20 +119,20 @@ def _numbers(one: Collected) -> str:
                     _title(number.key),
                     f"{paper.percent:.1f}" if paper else "-",
                     paper.tag if paper else "-",
-                    _ours(number),
+                    _ours(number, several),
                     "-" if difference is None else f"{difference:+.1f}",
                 )
             )
     return text_table.markdown(head, rows)
 
 
-def _ours(number: Number) -> str:
-    """'50.3', or with several seeds '50.3 ± 0.2 (50.1, 50.5)'."""
+def _ours(number: Number, several: bool) -> str:
+    """'50.3', or with several seeds '50.3 ± 0.2 (50.1, 50.5)' or '50.3 (seed 1)'."""
     if number.mean is None:
         return NOT_RUN
     if number.half_range is None:
-        seed = next(iter(number.ours))
-        return f"{number.mean:.1f} (seed {seed})"
+        (seed,) = number.ours
+        return f"{number.mean:.1f}" + (f" (seed {seed})" if several else "")
     each = ", ".join(f"{value:.1f}" for value in number.ours.values())
     return f"{number.mean:.1f} ± {number.half_range:.1f} ({each})"
 

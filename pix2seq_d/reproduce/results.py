@@ -113,7 +113,7 @@ def judge(check: Check, results: Sequence[Result]) -> Outcome:
         reasons.append(reason)
     order = (FAILS, UNKNOWN, ON_MEAN, HOLDS)
     worst = min(verdicts, key=order.index)
-    return Outcome(check, worst, "; ".join(reasons))
+    return Outcome(check, worst, "; ".join(dict.fromkeys(reasons)))
 
 
 def _compare(
