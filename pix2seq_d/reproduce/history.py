@@ -51,14 +51,12 @@ def of_rows(
 
 def _of(run: Run, given: Given) -> Iterator[Origin]:
     score = states.score(run, given)
-    if run.row.evaluates:
-        trained = runs.make(run.row.evaluates, run.seed, given)
-    else:
-        trained = run
-    if states.step(trained):
+    if score is None:
+        return
+    trained = runs.make(run.row.evaluates or run.path, run.seed, given)
+    if states.step(trained):  # its weights may be deleted by now
         yield _training(trained, given)
-    if score is not None:
-        yield _evaluation(run, score[0], given)
+    yield _evaluation(run, score[0], given)
 
 
 def _training(run: Run, given: Given) -> Origin:

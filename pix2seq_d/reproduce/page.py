@@ -17,6 +17,10 @@ TAGS = (
     "not the paper's."
 )
 
+_HOLDS = (
+    "*yes*: with every seed that was run; *for the mean*: not with every one; *not "
+    "known*: a row was not run."
+)
 _TITLES = {"All/pq": "PQ", "Things/pq": "PQ things", "Stuff/pq": "PQ stuff"}
 
 
@@ -52,6 +56,8 @@ def markdown(title: str, made_by: str, some: Sequence[Collected]) -> str:
     parts = [f"# {title}", made_by]
     if any(number.paper for one in some for r in one.results for number in r.numbers):
         parts.append(TAGS)
+    if len(some) > 1 and any(one.outcomes for one in some):
+        parts += ["## Does the paper's direction hold?", _summary(some)]
     for one in some:
         parts += _section(one, level=2 if len(some) > 1 else 0)
     return "\n\n".join(parts) + "\n"
@@ -60,6 +66,17 @@ def markdown(title: str, made_by: str, some: Sequence[Collected]) -> str:
 def to_json(made_by: Mapping[str, str], some: Sequence[Collected]) -> dict[str, Any]:
     """The same as JSON types; figures are percent, what was not run is null."""
     return {**made_by, "tables": [_table_json(one) for one in some]}
+
+
+def _summary(some: Sequence[Collected]) -> str:
+    """Each statement and whether it holds; the sections have the numbers."""
+    rows = [
+        (outcome.check.text, one.table.name, outcome.check.tag, outcome.holds)
+        for one in some
+        for outcome in one.outcomes
+    ]
+    head = ("the paper's direction", "table", "tag", "holds here")
+    return f"{text_table.markdown(head, rows)}\n\n{_HOLDS}"
 
 
 def _section(one: Collected, *, level: int) -> list[str]:
@@ -152,11 +169,7 @@ def _outcomes(one: Collected) -> str:
         )
         for outcome in one.outcomes
     ]
-    note = (
-        "*yes*: with every seed; *for the mean*: not with every seed; *not known*: a "
-        "row was not run."
-    )
-    return f"{text_table.markdown(head, rows)}\n\n{note}"
+    return f"{text_table.markdown(head, rows)}\n\n{_HOLDS}"
 
 
 def _origins(one: Collected) -> list[str]:
@@ -164,13 +177,34 @@ def _origins(one: Collected) -> list[str]:
         return []
     head = ("run", "what", "ended", "hardware", "commit")
     rows = [
-        (o.name, o.what, o.ended, o.hardware, _short(o.commit)) for o in one.origins
+        (_names(group), first.what, first.ended, first.hardware, _short(first.commit))
+        for group in _at_once(one.origins)
+        for first in group[:1]
     ]
     commands = dict.fromkeys(o.command for o in one.origins if o.command)
     parts = ["Where the numbers are from:", text_table.markdown(head, rows)]
     if commands:
         parts.append("\n".join(("```bash", *commands, "```")))
     return parts
+
+
+def _at_once(origins: Sequence[Origin]) -> list[list[Origin]]:
+    """Origins that are of one command together, in their order."""
+    groups: dict[tuple[str, str, str], list[Origin]] = {}
+    for origin in origins:
+        key = (origin.what, origin.command, origin.ended)
+        groups.setdefault(key, []).append(origin)
+    return list(groups.values())
+
+
+def _names(group: Sequence[Origin]) -> str:
+    """'study_steps seed 0: 1_steps, 2_steps' of the rows that a command was for."""
+    if len(group) == 1:
+        return group[0].name
+    table = group[0].name.partition("/")[0]
+    seed = group[0].name.rpartition(" seed ")[2]
+    rows = (o.name.partition("/")[2].rpartition(" seed ")[0] for o in group)
+    return f"{table} seed {seed}: {', '.join(rows)}"
 
 
 def _short(commit: str) -> str:

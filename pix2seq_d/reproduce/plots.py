@@ -31,7 +31,8 @@ def draw(
       (SVG file, what it shows); [] where there is nothing to draw.
     """
     run = [result for result in results if result.metrics]
-    if table.metric != "pq" or not run:
+    # One row shows nothing beside its number.
+    if table.metric != "pq" or len(run) < 2:
         return []
     found = sorted({seed for result in run for seed in result.metrics})
     names = ", ".join(map(str, found))
@@ -112,8 +113,10 @@ def _dots(run: Sequence[Result], title: str) -> Figure:
             _dot(axes, x, number)
         axes.set_xticks(range(len(names)), labels=names)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        axes.set_ylim(bottom=0)
-        axes.margins(y=0.15)
+        papers = (number.paper for number in numbers)
+        values = [paper.percent for paper in papers if paper]
+        values += [value for number in numbers for value in number.ours.values()]
+        axes.set_ylim(0, 1.1 * max(*values, 1.0))
         axes.grid(axis="y", color="#e2e6eb")
         axes.set_axisbelow(True)
         axes.tick_params(colors=GREY, labelsize=9)
