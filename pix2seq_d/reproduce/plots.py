@@ -38,7 +38,9 @@ def draw(
     names = ", ".join(map(str, found))
     title = f"{table.title}; seed {names}"
     if len(found) > 1:
-        title = f"{table.title}; lines: mean, dots: seeds {names}"
+        title = f"{table.title}; lines: mean; dots: seeds {names}"
+    if any(number.paper for result in run for number in result.numbers):
+        title += "; crosses: the paper"
     if _is_of_the_sampler(table):
         figure, text = _against_sampler(run, title)
     else:
@@ -94,7 +96,7 @@ def _seeds(axes: Axes, x: float, number: Number, color: str) -> None:
         values = list(number.ours.values())
         axes.plot([x] * len(values), values, ".", color=color, markersize=5)
     if number.paper is not None:
-        axes.plot([x], [number.paper.percent], _CROSS, color=GREY, clip_on=False)
+        axes.plot([x], [number.paper.percent], _CROSS, color=color, clip_on=False)
 
 
 def _make_room(axes: Axes, values: Sequence[float]) -> None:
@@ -107,8 +109,7 @@ def _dots(run: Sequence[Result], title: str) -> Figure:
     names = [result.row.name for result in run]
     for axes, group in zip(panels, _DOTS, strict=True):
         numbers = [result.number((group, "pq")) for result in run]
-        crosses = ", crosses: the paper" if any(n.paper for n in numbers) else ""
-        axes.set_title(f"{_TITLES[group]}{crosses}", loc="left", fontsize=9, color=INK)
+        axes.set_title(_TITLES[group], loc="left", fontsize=9, color=INK)
         for x, number in enumerate(numbers):
             _dot(axes, x, number)
         axes.set_xticks(range(len(names)), labels=names)
