@@ -1,5 +1,7 @@
 """The plan of every table, with tiny models: what it needs, in which order."""
 
+import dataclasses
+import json
 import shlex
 
 import pytest
@@ -114,3 +116,29 @@ def test_rows_that_differ_in_the_sampler_are_evaluated_at_once(given):
     one = list(jobs.todo([*paths, "time_difference/5_steps_td_3"], (0,), made))[-2:]
     assert [job.is_ladder for job in one] == [True, False]
     assert {"--ladder=5,10", "--ladder_time_difference=0,1"} <= set(one[0].flags)
+
+
+def test_what_is_the_same_by_definition_is_evaluated_once(given):
+    made = given()
+    base = "study_bit_scale/b_0.45"
+    same = (base, "study_loss/cross_entropy", "study_time_difference/10_steps_td_2")
+    paths = [*same, "study_steps/10_steps", "study_loss_weight/p_0.2"]
+    assert set(paths) < set(runs.twins(base))
+    asked = [job.name for job in jobs.todo(paths, (0,), made)]
+    assert asked == [f"train {base} seed 0", f"evaluate {base} seed 0"]
+
+    run = runs.make(base, 0, made)
+    diffusion = dataclasses.asdict(run.config.diffusion)
+    metrics = {
+        "num_images": run.config.data.source.eval_images,
+        "step": run.config.train.num_steps,
+        "sampler": diffusion,
+        "evaluation": dataclasses.asdict(run.config.evaluation),
+    }
+    run.score.mkdir(parents=True)
+    other = {**metrics, "sampler": {**diffusion, "num_steps": 9}}
+    for content, counts in ((metrics, True), (other, False)):
+        (run.score / "metrics.json").write_text(json.dumps(content))
+        for path in paths:
+            found = states.score(runs.make(path, 0, made), made)
+            assert (found == (run.score, content)) if counts else found is None
