@@ -136,7 +136,7 @@ def _money(plan: Plan, left: float) -> tuple[str, ...]:
 
     def shown(device: Accelerator) -> str:
         found = costs.money(left, device, prices)
-        return "-" if found is None else f"{found:,.2f}"
+        return "-" if found is None else number(found)
 
     return (f"{prices.currency} for what is left", "", *map(shown, costs.DEVICES))
 
