@@ -45,6 +45,7 @@ class Collective:
       group: devices that exchange it with one another; 0 where pairs do.
       count: times a step.
       path: where the traced program has it; XLA gives merged ones the path of one.
+      together: arrays that one operation exchanges, this one included.
     """
 
     op: str
@@ -53,6 +54,7 @@ class Collective:
     group: int
     count: int
     path: str
+    together: int = 1
 
     @property
     def bytes(self) -> int:
@@ -115,6 +117,7 @@ def collectives(text: str) -> tuple[Collective, ...]:
                     group=group,
                     count=instruction.times,
                     path=path[1] if path else "",
+                    together=len(arrays),
                 )
             )
     return tuple(found)

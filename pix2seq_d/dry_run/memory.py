@@ -12,6 +12,10 @@ _TPU = (
     re.compile(r"\(([\d.]+)([KMGT]?)\) exceeds available HBM \(([\d.]+)([KMGT]?)\)"),
 )
 
+# GiB of one chip that the TPU compiler may use, as libtpu 0.0.42.1 says it where a
+# program is too large.
+USABLE_GIB = {"TPU v5e": 15.75, "TPU v5p": 95.74, "TPU v6e": 31.25}
+
 
 @dataclasses.dataclass(frozen=True)
 class Memory:

@@ -62,16 +62,16 @@ source_target_pairs={{0,1}}
 
 
 def test_every_exchanged_array_is_found_with_its_size_group_and_count():
-    def one(op, dtype, shape, group, count=1, path=""):
-        return Collective(op, dtype, shape, group, count, path)
+    def one(op, dtype, shape, group, count=1, path="", together=1):
+        return Collective(op, dtype, shape, group, count, path, together)
 
     assert hlo.collectives(PROGRAM) == (
         one("all-reduce", "bf16", (2, 3), 2, 6, "jit(step)/decoder/norm/reduce"),
         one("reduce-scatter", "f32", (64, 4), 4),
         one("all-gather", "f32", (20,), 4),
         one("collective-permute", "f32", (3,), 0),
-        one("all-reduce", "f32", (), 8),
-        one("all-reduce", "f32", (2,), 8),
+        one("all-reduce", "f32", (), 8, together=2),
+        one("all-reduce", "f32", (2,), 8, together=2),
         one("reduce-scatter", "f32", (8, 7), 4),
     )
 

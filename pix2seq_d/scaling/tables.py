@@ -1,0 +1,275 @@
+"""The tables of docs/scaling.md, from the file of results; every figure an estimate."""
+
+from collections.abc import Iterator
+
+from pix2seq_d.dry_run import estimate, memory
+from pix2seq_d.dry_run.prices import Prices
+from pix2seq_d.evaluation import text_table
+from pix2seq_d.scaling import interconnect, model, predicted
+from pix2seq_d.scaling.cases import Case
+from pix2seq_d.scaling.compiled import Record
+from pix2seq_d.scaling.plan import CASES, SAMPLER_STEPS, WEAK
+from pix2seq_d.scaling.predicted import Predicted
+from pix2seq_d.scaling.store import Results
+
+GPUS = (8, 16, 32, 64)
+
+
+def blocks(results: Results) -> dict[str, str]:
+    """Name of a place in the page -> Markdown that stands there."""
+    return {
+        "training": training(results),
+        "sampling": sampling(results),
+        "gpus": gpus(results),
+        "weak": weak(results),
+        "input": pipeline(results),
+        "left": left(results),
+    }
+
+
+def training(results: Results) -> str:
+    """Every compiled training step: memory, exchange, time."""
+    head = ("recipe", "slice", "settings", "batch", "HBM GB, used of", "exchanged MB")
+    head += ("Mcycles", "ms a step", "images/s", "MFU", "hours", "chip-hours")
+    rows = []
+    for case, record in _compiled(results, "train"):
+        first = [case.recipe, case.slice, " ".join(case.flags) or "as it is"]
+        if not record["fits"]:
+            rows.append([*first, *_does_not_fit(record, len(head) - 5)])
+            continue
+        found = predicted.of_case(case, record)
+        exchanged = sum(row["bytes"] for row in record["traffic"])
+        rows.append(
+            [
+                *first,
+                str(record["batch"]),
+                _memory(case, record),
+                f"{exchanged / 1e6:,.0f}",
+                _millions(record["cycles"]),
+                f"{1e3 * found.scaled.beside:,.1f}",
+                f"{found.images_per_second:,.0f}",
+                f"{found.mfu:.0%}" if record["cycles"] else "40 % assumed",
+                estimate.number(found.hours),
+                estimate.number(found.device_hours),
+            ]
+        )
+    return text_table.markdown(head, rows)
+
+
+def sampling(results: Results) -> str:
+    """Encoder and sampler, one image a chip."""
+    head = ("recipe", "chip", "HBM GB, used of", "ms once", "ms a step")
+    head += tuple(f"images/s a chip, {n} steps" for n in SAMPLER_STEPS)
+    rows = []
+    for case, record in _compiled(results, "sample"):
+        first = [case.recipe, case.accelerator.removeprefix("TPU ")]
+        if not record["fits"]:
+            rows.append([*first, *_does_not_fit(record, len(head) - 3)[1:]])
+            continue
+        clock = estimate.CLOCK_GHZ[case.accelerator] * 1e9
+        once, step = record["once_cycles"] / clock, record["step_cycles"] / clock
+        # The first step of a video is not in the loop.
+        outside = 1 if record["is_video"] else 0
+        rows.append(
+            [
+                *first,
+                _memory(case, record),
+                f"{1e3 * once:,.1f}",
+                f"{1e3 * step:,.1f}",
+                *(f"{1 / (once + (n - outside) * step):,.1f}" for n in SAMPLER_STEPS),
+            ]
+        )
+    return text_table.markdown(head, rows)
+
+
+def gpus(results: Results) -> str:
+    """Every recipe on H100 or H200: a model, nothing was compiled."""
+    head = ("recipe", "GPUs", "images a GPU", "TFLOP an image", "computing ms")
+    head += ("summing gradients ms", "images/s, beside", "apart", "hours", "GPU-hours")
+    rows = []
+    for name, recipe in results.recipes.items():
+        for devices in GPUS:
+            if recipe["batch"] % devices:
+                continue
+            found = predicted.of_gpus(
+                recipe, "H100", devices, waits=_waits(results, name)
+            )
+            step, scaled = found.step, found.scaled
+            rows.append(
+                [
+                    name,
+                    str(devices),
+                    f"{step.images:g}",
+                    f"{recipe['image_flops'] / 1e12:.2f}",
+                    f"{1e3 * step.seconds:,.1f}",
+                    f"{1e3 * scaled.sums:.2f}",
+                    f"{found.images_per_second:,.0f}",
+                    f"{recipe['batch'] / scaled.apart:,.0f}",
+                    estimate.number(found.hours),
+                    estimate.number(found.device_hours),
+                ]
+            )
+    return text_table.markdown(head, rows)
+
+
+def curves(results: Results) -> dict[str, list[tuple[int, float, float]]]:
+    """Weak scaling: accelerator -> (devices, efficiency apart, beside), ascending."""
+    found = {}
+    for name, step, counts in _weak(results):
+        fabric = interconnect.find(name)
+        found[name.removeprefix("TPU ")] = [
+            (n, *model.efficiency(step, model.scaled(step, fabric, n))) for n in counts
+        ]
+    return found
+
+
+def weak(results: Results) -> str:
+    """Weak scaling of low_res, a column for each accelerator."""
+    lines = curves(results)
+    steps = {name.removeprefix("TPU "): step for name, step, _ in _weak(results)}
+    head = ["devices"]
+    head += [f"{name}, {steps[name].images:g} images a device" for name in lines]
+    by_count: dict[int, dict[str, str]] = {}
+    for name, points in lines.items():
+        for devices, apart, beside in points:
+            cell = f"{100 * apart:.1f} / {100 * beside:.1f}"
+            by_count.setdefault(devices, {})[name] = cell
+    rows = [
+        [str(devices), *(cells.get(name, "-") for name in lines)]
+        for devices, cells in sorted(by_count.items())
+    ]
+    return text_table.markdown(head, rows)
+
+
+def pipeline(results: Results) -> str:
+    """Cores that a host needs to feed its chips, and those that it has."""
+    head = ("recipe", "on", "images/s a host", "cores, resize=host")
+    head += ("cores, resize=device", "cores there", "limit")
+    rows = []
+    for recipe, where, name, found, devices in _fed(results):
+        fabric = interconnect.find(name)
+        speed = found.images_per_second / devices * fabric.host_chips
+        side = results.recipes[recipe]["image_size"][0]
+        host, device = (
+            model.cores(speed, side=side, resize=resize)
+            for resize in ("host", "device")
+        )
+        there = fabric.host_cores
+        rows.append(
+            [
+                recipe,
+                where,
+                f"{speed:,.0f}",
+                f"{host:.1f}",
+                f"{device:.1f}",
+                str(there or "-"),
+                _limit(host, device, there),
+            ]
+        )
+    return text_table.markdown(head, rows)
+
+
+def left(results: Results) -> str:
+    """Programs of the plan that were not compiled, or not to the end."""
+    early, absent = [], []
+    for case in CASES:
+        record = results.cases.get(case.key)
+        if record is None:
+            absent.append(case.key)
+        elif record["fits"] and record["cycles"] is None:
+            early.append(case.key)
+    lines = []
+    for title, keys in (("memory only", early), ("not compiled", absent)):
+        names = ", ".join(f"`{key}`" for key in keys) or "none"
+        lines.append(f"* {len(keys)} of {len(CASES)} {title}: {names}")
+    return "\n".join(lines)
+
+
+def costs(results: Results, prices: Prices) -> str:
+    """What the compiled recipes cost with prices of the user."""
+    head = ("recipe", "slice", "settings", "chip-hours", prices.currency)
+    rows = []
+    for case, record in _compiled(results, "train"):
+        price = prices.of(predicted.accelerator(case.accelerator))
+        if not record["fits"]:
+            continue
+        hours = predicted.of_case(case, record).device_hours
+        money = "-" if price is None else f"{hours * price:,.0f}"
+        settings = " ".join(case.flags) or "as it is"
+        rows.append([case.recipe, case.slice, settings, f"{hours:,.0f}", money])
+    note = f"estimates, nothing was run; prices of {prices.date}: {prices.source}"
+    return f"{text_table.markdown(head, rows)}\n{note}"
+
+
+def _compiled(results: Results, what: str) -> Iterator[tuple[Case, Record]]:
+    for case in CASES:
+        if case.what == what and case.key in results.cases:
+            yield case, results.cases[case.key]
+
+
+def _memory(case: Case, record: Record) -> str:
+    usable = memory.USABLE_GIB[case.accelerator] * 2**30
+    return f"{record['bytes'] / 1e9:.1f} of {usable / 1e9:.1f}"
+
+
+def _millions(cycles: int | None) -> str:
+    return "-" if cycles is None else f"{cycles / 1e6:,.1f}"
+
+
+def _does_not_fit(record: Record, empty: int) -> list[str]:
+    excess = (record["needed"] - record["limit"]) / 1e9
+    used = f"{record['needed'] / 1e9:.1f} of {record['limit'] / 1e9:.1f}"
+    return [str(record["batch"]), f"{used}: {excess:.1f} too much", *"-" * empty]
+
+
+def _waits(results: Results, recipe: str) -> int:
+    """As compiled for a slice; else low_res's, which has the same batch-norms."""
+    steps = [
+        predicted.step_of(record, chips=case.chips, accelerator=case.accelerator)
+        for case, record in _compiled(results, "train")
+        if record["fits"] and case.recipe == recipe
+    ]
+    if not steps and recipe != "coco_panoptic:low_res":
+        return _waits(results, "coco_panoptic:low_res")
+    return steps[0].waits if steps else 0
+
+
+def _weak(results: Results) -> Iterator[tuple[str, model.Step, tuple[int, ...]]]:
+    """Accelerator, a device's step, numbers of devices."""
+    for case, counts in WEAK:
+        record = results.cases.get(case.key)
+        if record is not None and record["fits"]:
+            name = case.accelerator
+            yield (
+                name,
+                predicted.step_of(record, chips=case.chips, accelerator=name),
+                counts,
+            )
+    recipe = results.recipes["coco_panoptic:low_res"]
+    waits = _waits(results, "coco_panoptic:low_res")
+    found = predicted.of_gpus(recipe, "H100", 64, waits=waits)
+    yield "H100", found.step, tuple(2**k for k in range(10))
+
+
+def _fed(results: Results) -> Iterator[tuple[str, str, str, Predicted, int]]:
+    """Recipe, place, accelerator, prediction, devices, where input was measured."""
+    measured = {side for side, _ in model.PIPELINE}
+    for case, record in _compiled(results, "train"):
+        sides = results.recipes[case.recipe]["image_size"]
+        if record["fits"] and sides[0] == sides[1] and sides[0] in measured:
+            found = predicted.of_case(case, record)
+            yield case.recipe, case.slice, case.accelerator, found, case.chips
+    for name, recipe in results.recipes.items():
+        sides = recipe["image_size"]
+        if sides[0] == sides[1] and sides[0] in measured:
+            waits = _waits(results, name)
+            found = predicted.of_gpus(recipe, "H100", 8, waits=waits)
+            yield name, "8 H100", "H100", found, 8
+
+
+def _limit(host: float, device: float, there: int | None) -> str:
+    if there is None:
+        return "-"
+    if host <= there:
+        return "none"
+    return "resize=device" if device <= there else f"input, {device / there:.1f} times"
