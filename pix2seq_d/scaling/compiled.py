@@ -58,12 +58,14 @@ def facts(config: Config) -> Record:
     Args:
       config: with all sizes and lengths settled.
     """
-    params = jax.eval_shape(Pix2SeqD(config.model).init, jax.random.key(0))["params"]
+    variables = jax.eval_shape(Pix2SeqD(config.model).init, jax.random.key(0))
     return {
         "batch": config.train.batch_size,
         "num_steps": config.train.num_steps,
         "image_size": list(config.model.image_size),
-        "parameters": parameter_count(params),
+        "parameters": parameter_count(variables["params"]),
+        # Each has two arrays of statistics.
+        "batch_norms": len(jax.tree.leaves(variables["batch_stats"])) // 2,
         "image_flops": image_flops(config.model, config.diffusion),
     }
 

@@ -223,15 +223,18 @@ def _does_not_fit(record: Record, empty: int) -> list[str]:
 
 
 def _waits(results: Results, recipe: str) -> int:
-    """As compiled for a slice; else low_res's, which has the same batch-norms."""
+    """As compiled for a slice; else low_res's, where it has the same batch-norms."""
     steps = [
         predicted.step_of(record, chips=case.chips, accelerator=case.accelerator)
         for case, record in _compiled(results, "train")
         if record["fits"] and case.recipe == recipe
     ]
-    if not steps and recipe != "coco_panoptic:low_res":
-        return _waits(results, "coco_panoptic:low_res")
-    return steps[0].waits if steps else 0
+    if steps:
+        return steps[0].waits
+    other, facts = "coco_panoptic:low_res", results.recipes
+    if recipe == other or facts[recipe]["batch_norms"] != facts[other]["batch_norms"]:
+        return 0
+    return _waits(results, other)
 
 
 def _weak(results: Results) -> Iterator[tuple[str, model.Step, tuple[int, ...]]]:

@@ -14,6 +14,7 @@ LOW_RES = {
     "num_steps": 180_000,
     "image_size": [256, 256],
     "parameters": 100_000_000,
+    "batch_norms": 50,
     "image_flops": 500_000_000_000,
 }
 GRADIENTS = {"purpose": "gradients", "op": "all-reduce", "dtype": "f32", "group": 256}
@@ -94,6 +95,16 @@ def test_gpus():
     assert rows[0][2:6] == ["64", "0.50", "80.9", "1.56"]
     # and 100 waits of 20 us
     assert rows[0][6:8] == ["6,177", "6,063"]
+
+
+def test_a_recipe_that_was_not_compiled_waits_for_batch_norms_as_low_res_does():
+    def images_per_second(batch_norms):
+        other = {**LOW_RES, "batch_norms": batch_norms}
+        recipes = {"coco_panoptic:low_res": LOW_RES, "davis": other}
+        return cells(tables.gpus(Results(recipes, {POD: COMPILED})), "davis")[0][6]
+
+    assert images_per_second(50) == "6,177"
+    assert images_per_second(0) == "6,330"  # 512 in 80.9 ms
 
 
 def test_weak_scaling_has_a_row_for_every_number_of_devices():
