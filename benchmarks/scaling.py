@@ -26,7 +26,7 @@ from pix2seq_d.cli import app, dry_run
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import prices
 from pix2seq_d.progress import Progress
-from pix2seq_d.scaling import compiled, page, store, tables
+from pix2seq_d.scaling import compiled, modelled, page, store, tables
 from pix2seq_d.scaling.cases import Case, Overrides
 from pix2seq_d.scaling.plan import CASES, RECIPES
 from pix2seq_d.visualize import diagram, weak_scaling
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
         _compile_missing(output, values.only, to_the_end=not values.memory)
     results = store.read(output)
     page.insert(PAGE, tables.blocks(results))
-    diagram.save(weak_scaling.draw(tables.curves(results), title=TITLE), FIGURE)
+    diagram.save(weak_scaling.draw(modelled.curves(results), title=TITLE), FIGURE)
     print(f"tables: {PAGE}\nfigure: {FIGURE}")
     if known_prices is not None:
         print(tables.costs(results, known_prices))

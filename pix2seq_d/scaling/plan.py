@@ -1,6 +1,10 @@
 """The programs that docs/scaling.md speaks of."""
 
+from collections.abc import Iterator
+
 from pix2seq_d.scaling.cases import Case, Overrides
+from pix2seq_d.scaling.compiled import Record
+from pix2seq_d.scaling.store import Results
 
 # Facts of all of these stand in the results; the model of GPUs needs no more.
 RECIPES = (
@@ -50,3 +54,10 @@ WEAK = (
     (_low_res("v6e:8x8"), (1, 4, 8, 16, 32, 64, 128, 256, 512)),
     (_low_res("v5p:4x4x4"), (1, 4, 8, 16, 32, 64, 128, 256, 512)),
 )
+
+
+def compiled(results: Results, what: str) -> Iterator[tuple[Case, Record]]:
+    """Cases of a kind that have a record, in the order of the tables."""
+    for case in CASES:
+        if case.what == what and case.key in results.cases:
+            yield case, results.cases[case.key]

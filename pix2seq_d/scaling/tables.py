@@ -1,18 +1,12 @@
 """The tables of docs/scaling.md, from the file of results; every figure an estimate."""
 
-from collections.abc import Iterator
-
 from pix2seq_d.dry_run import estimate, memory
 from pix2seq_d.dry_run.prices import Prices
 from pix2seq_d.evaluation import text_table
-from pix2seq_d.scaling import interconnect, model, predicted
+from pix2seq_d.scaling import modelled, plan, predicted
 from pix2seq_d.scaling.cases import Case
 from pix2seq_d.scaling.compiled import Record
-from pix2seq_d.scaling.plan import CASES, SAMPLER_STEPS, WEAK
-from pix2seq_d.scaling.predicted import Predicted
 from pix2seq_d.scaling.store import Results
-
-GPUS = (8, 16, 32, 64)
 
 
 def blocks(results: Results) -> dict[str, str]:
@@ -20,9 +14,9 @@ def blocks(results: Results) -> dict[str, str]:
     return {
         "training": training(results),
         "sampling": sampling(results),
-        "gpus": gpus(results),
-        "weak": weak(results),
-        "input": pipeline(results),
+        "gpus": modelled.gpus(results),
+        "weak": modelled.weak(results),
+        "input": modelled.pipeline(results),
         "left": left(results),
     }
 
@@ -32,7 +26,7 @@ def training(results: Results) -> str:
     head = ("recipe", "slice", "settings", "batch", "HBM GB, used of", "exchanged MB")
     head += ("Mcycles", "ms a step", "images/s", "MFU", "hours", "chip-hours")
     rows = []
-    for case, record in _compiled(results, "train"):
+    for case, record in plan.compiled(results, "train"):
         first = [case.recipe, case.slice, " ".join(case.flags) or "as it is"]
         if not record["fits"]:
             rows.append([*first, *_does_not_fit(record, len(head) - 5)])
@@ -59,9 +53,9 @@ def training(results: Results) -> str:
 def sampling(results: Results) -> str:
     """Encoder and sampler, one image a chip."""
     head = ("recipe", "chip", "HBM GB, used of", "ms once", "ms a step")
-    head += tuple(f"images/s a chip, {n} steps" for n in SAMPLER_STEPS)
+    head += tuple(f"images/s a chip, {n} steps" for n in plan.SAMPLER_STEPS)
     rows = []
-    for case, record in _compiled(results, "sample"):
+    for case, record in plan.compiled(results, "sample"):
         first = [case.recipe, case.accelerator.removeprefix("TPU ")]
         if not record["fits"]:
             rows.append([*first, *_does_not_fit(record, len(head) - 3)[1:]])
@@ -76,94 +70,10 @@ def sampling(results: Results) -> str:
                 _memory(case, record),
                 f"{1e3 * once:,.1f}",
                 f"{1e3 * step:,.1f}",
-                *(f"{1 / (once + (n - outside) * step):,.1f}" for n in SAMPLER_STEPS),
-            ]
-        )
-    return text_table.markdown(head, rows)
-
-
-def gpus(results: Results) -> str:
-    """Every recipe on H100 or H200: a model, nothing was compiled."""
-    head = ("recipe", "GPUs", "images a GPU", "TFLOP an image", "computing ms")
-    head += ("summing gradients ms", "images/s, beside", "apart", "hours", "GPU-hours")
-    rows = []
-    for name, recipe in results.recipes.items():
-        for devices in GPUS:
-            if recipe["batch"] % devices:
-                continue
-            found = predicted.of_gpus(
-                recipe, "H100", devices, waits=_waits(results, name)
-            )
-            step, scaled = found.step, found.scaled
-            rows.append(
-                [
-                    name,
-                    str(devices),
-                    f"{step.images:g}",
-                    f"{recipe['image_flops'] / 1e12:.2f}",
-                    f"{1e3 * step.seconds:,.1f}",
-                    f"{1e3 * scaled.sums:.2f}",
-                    f"{found.images_per_second:,.0f}",
-                    f"{recipe['batch'] / scaled.apart:,.0f}",
-                    estimate.number(found.hours),
-                    estimate.number(found.device_hours),
-                ]
-            )
-    return text_table.markdown(head, rows)
-
-
-def curves(results: Results) -> dict[str, list[tuple[int, float, float]]]:
-    """Weak scaling: accelerator -> (devices, efficiency apart, beside), ascending."""
-    found = {}
-    for name, step, counts in _weak(results):
-        fabric = interconnect.find(name)
-        found[name.removeprefix("TPU ")] = [
-            (n, *model.efficiency(step, model.scaled(step, fabric, n))) for n in counts
-        ]
-    return found
-
-
-def weak(results: Results) -> str:
-    """Weak scaling of low_res, a column for each accelerator."""
-    lines = curves(results)
-    steps = {name.removeprefix("TPU "): step for name, step, _ in _weak(results)}
-    head = ["devices"]
-    head += [f"{name}, {steps[name].images:g} images a device" for name in lines]
-    by_count: dict[int, dict[str, str]] = {}
-    for name, points in lines.items():
-        for devices, apart, beside in points:
-            cell = f"{100 * apart:.1f} / {100 * beside:.1f}"
-            by_count.setdefault(devices, {})[name] = cell
-    rows = [
-        [str(devices), *(cells.get(name, "-") for name in lines)]
-        for devices, cells in sorted(by_count.items())
-    ]
-    return text_table.markdown(head, rows)
-
-
-def pipeline(results: Results) -> str:
-    """Cores that a host needs to feed its chips, and those that it has."""
-    head = ("recipe", "on", "images/s a host", "cores, resize=host")
-    head += ("cores, resize=device", "cores there", "limit")
-    rows = []
-    for recipe, where, name, found, devices in _fed(results):
-        fabric = interconnect.find(name)
-        speed = found.images_per_second / devices * fabric.host_chips
-        side = results.recipes[recipe]["image_size"][0]
-        host, device = (
-            model.cores(speed, side=side, resize=resize)
-            for resize in ("host", "device")
-        )
-        there = fabric.host_cores
-        rows.append(
-            [
-                recipe,
-                where,
-                f"{speed:,.0f}",
-                f"{host:.1f}",
-                f"{device:.1f}",
-                str(there or "-"),
-                _limit(host, device, there),
+                *(
+                    f"{1 / (once + (n - outside) * step):,.1f}"
+                    for n in plan.SAMPLER_STEPS
+                ),
             ]
         )
     return text_table.markdown(head, rows)
@@ -172,7 +82,7 @@ def pipeline(results: Results) -> str:
 def left(results: Results) -> str:
     """Programs of the plan that were not compiled, or not to the end."""
     early, absent = [], []
-    for case in CASES:
+    for case in plan.CASES:
         record = results.cases.get(case.key)
         if record is None:
             absent.append(case.key)
@@ -181,7 +91,7 @@ def left(results: Results) -> str:
     lines = []
     for title, keys in (("memory only", early), ("not compiled", absent)):
         names = ", ".join(f"`{key}`" for key in keys) or "none"
-        lines.append(f"* {len(keys)} of {len(CASES)} {title}: {names}")
+        lines.append(f"* {len(keys)} of {len(plan.CASES)} {title}: {names}")
     return "\n".join(lines)
 
 
@@ -189,7 +99,7 @@ def costs(results: Results, prices: Prices) -> str:
     """What the compiled recipes cost with prices of the user."""
     head = ("recipe", "slice", "settings", "chip-hours", prices.currency)
     rows = []
-    for case, record in _compiled(results, "train"):
+    for case, record in plan.compiled(results, "train"):
         price = prices.of(predicted.accelerator(case.accelerator))
         if not record["fits"]:
             continue
@@ -199,12 +109,6 @@ def costs(results: Results, prices: Prices) -> str:
         rows.append([case.recipe, case.slice, settings, f"{hours:,.0f}", money])
     note = f"estimates, nothing was run; prices of {prices.date}: {prices.source}"
     return f"{text_table.markdown(head, rows)}\n{note}"
-
-
-def _compiled(results: Results, what: str) -> Iterator[tuple[Case, Record]]:
-    for case in CASES:
-        if case.what == what and case.key in results.cases:
-            yield case, results.cases[case.key]
 
 
 def _memory(case: Case, record: Record) -> str:
@@ -220,59 +124,3 @@ def _does_not_fit(record: Record, empty: int) -> list[str]:
     excess = (record["needed"] - record["limit"]) / 1e9
     used = f"{record['needed'] / 1e9:.1f} of {record['limit'] / 1e9:.1f}"
     return [str(record["batch"]), f"{used}: {excess:.1f} too much", *"-" * empty]
-
-
-def _waits(results: Results, recipe: str) -> int:
-    """As compiled for a slice; else low_res's, where it has the same batch-norms."""
-    steps = [
-        predicted.step_of(record, chips=case.chips, accelerator=case.accelerator)
-        for case, record in _compiled(results, "train")
-        if record["fits"] and case.recipe == recipe
-    ]
-    if steps:
-        return steps[0].waits
-    other, facts = "coco_panoptic:low_res", results.recipes
-    if recipe == other or facts[recipe]["batch_norms"] != facts[other]["batch_norms"]:
-        return 0
-    return _waits(results, other)
-
-
-def _weak(results: Results) -> Iterator[tuple[str, model.Step, tuple[int, ...]]]:
-    """Accelerator, a device's step, numbers of devices."""
-    for case, counts in WEAK:
-        record = results.cases.get(case.key)
-        if record is not None and record["fits"]:
-            name = case.accelerator
-            yield (
-                name,
-                predicted.step_of(record, chips=case.chips, accelerator=name),
-                counts,
-            )
-    recipe = results.recipes["coco_panoptic:low_res"]
-    waits = _waits(results, "coco_panoptic:low_res")
-    found = predicted.of_gpus(recipe, "H100", 64, waits=waits)
-    yield "H100", found.step, tuple(2**k for k in range(10))
-
-
-def _fed(results: Results) -> Iterator[tuple[str, str, str, Predicted, int]]:
-    """Recipe, place, accelerator, prediction, devices, where input was measured."""
-    measured = {side for side, _ in model.PIPELINE}
-    for case, record in _compiled(results, "train"):
-        sides = results.recipes[case.recipe]["image_size"]
-        if record["fits"] and sides[0] == sides[1] and sides[0] in measured:
-            found = predicted.of_case(case, record)
-            yield case.recipe, case.slice, case.accelerator, found, case.chips
-    for name, recipe in results.recipes.items():
-        sides = recipe["image_size"]
-        if sides[0] == sides[1] and sides[0] in measured:
-            waits = _waits(results, name)
-            found = predicted.of_gpus(recipe, "H100", 8, waits=waits)
-            yield name, "8 H100", "H100", found, 8
-
-
-def _limit(host: float, device: float, there: int | None) -> str:
-    if there is None:
-        return "-"
-    if host <= there:
-        return "none"
-    return "resize=device" if device <= there else f"input, {device / there:.1f} times"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pix2seq_d.dry_run.prices import Prices
-from pix2seq_d.scaling import page, store, tables
+from pix2seq_d.scaling import modelled, page, store, tables
 from pix2seq_d.scaling.store import Results
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -89,7 +89,7 @@ def test_masks_a_second_for_every_number_of_steps():
 
 
 def test_gpus():
-    rows = cells(tables.gpus(results(**{POD: COMPILED})), "low_res")
+    rows = cells(modelled.gpus(results(**{POD: COMPILED})), "low_res")
     assert [row[1] for row in rows] == ["8", "16", "32", "64"]
     # 64 images of 0.5 TFLOP at 40 % of 989 TFLOP/s: 80.9 ms; 400 MB at 450 GB/s.
     assert rows[0][2:6] == ["64", "0.50", "80.9", "1.56"]
@@ -101,7 +101,7 @@ def test_a_recipe_that_was_not_compiled_waits_for_batch_norms_as_low_res_does():
     def images_per_second(batch_norms):
         other = {**LOW_RES, "batch_norms": batch_norms}
         recipes = {"coco_panoptic:low_res": LOW_RES, "davis": other}
-        return cells(tables.gpus(Results(recipes, {POD: COMPILED})), "davis")[0][6]
+        return cells(modelled.gpus(Results(recipes, {POD: COMPILED})), "davis")[0][6]
 
     assert images_per_second(50) == "6,177"
     assert images_per_second(0) == "6,330"  # 512 in 80.9 ms
@@ -109,21 +109,21 @@ def test_a_recipe_that_was_not_compiled_waits_for_batch_norms_as_low_res_does():
 
 def test_weak_scaling_has_a_row_for_every_number_of_devices():
     found = results(**{POD: COMPILED})
-    table = tables.weak(found)
+    table = modelled.weak(found)
     assert cells(table, "| 1 ")[0] == ["1", "100.0 / 100.0", "100.0 / 100.0"]
     (row,) = cells(table, "| 256 ")
     # 10 ms of 17.2 with 3.98 ms of sums and 3.2 of waits; of 13.2 without.
     assert row[1] == "58.2 / 75.8"
-    assert [point[0] for point in tables.curves(found)["v5e"]][-1] == 512
+    assert [point[0] for point in modelled.curves(found)["v5e"]][-1] == 512
 
 
 def test_the_input_pipeline_is_the_limit_where_a_host_has_too_few_cores():
-    (pod, gpus) = cells(tables.pipeline(results(**{POD: COMPILED})), "low_res")
+    (pod, gpus) = cells(modelled.pipeline(results(**{POD: COMPILED})), "low_res")
     # 38,788 images/s on 256 chips, 8 a host; 83 and 120 images/s a core.
     assert pod[1:] == ["v5e:16x16", "1,212", "14.6", "10.1", "112", "none"]
     assert gpus[1:] == ["8 H100", "6,177", "74.4", "51.5", "112", "none"]
     fast = {POD: {**COMPILED, "cycles": 100_000}}
-    (pod, _) = cells(tables.pipeline(results(**fast)), "low_res")
+    (pod, _) = cells(modelled.pipeline(results(**fast)), "low_res")
     assert float(pod[3]) < 112 and pod[-1] == "none"
 
 
