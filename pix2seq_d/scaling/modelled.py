@@ -100,13 +100,9 @@ def pipeline(results: Results) -> str:
 
 def _waits(results: Results, recipe: str) -> int:
     """As compiled for a slice; else low_res's, where it has the same batch-norms."""
-    steps = [
-        predicted.step_of(record, chips=case.chips, accelerator=case.accelerator)
-        for case, record in plan.compiled(results, "train")
-        if record["fits"] and case.recipe == recipe
-    ]
-    if steps:
-        return steps[0].waits
+    for case, record in plan.compiled(results, "train"):
+        if record["fits"] and case.recipe == recipe:
+            return predicted.waits(record)
     other, facts = "coco_panoptic:low_res", results.recipes
     if recipe == other or facts[recipe]["batch_norms"] != facts[other]["batch_norms"]:
         return 0
@@ -117,7 +113,7 @@ def _weak(results: Results) -> Iterator[tuple[str, model.Step, tuple[int, ...]]]
     """Accelerator, a device's step, numbers of devices."""
     for case, counts in plan.WEAK:
         record = results.cases.get(case.key)
-        if record is not None and record["fits"]:
+        if record is not None and record["cycles"]:
             name = case.accelerator
             yield (
                 name,
@@ -135,7 +131,7 @@ def _fed(results: Results) -> Iterator[tuple[str, str, str, Predicted, int]]:
     measured = {side for side, _ in model.PIPELINE}
     for case, record in plan.compiled(results, "train"):
         sides = results.recipes[case.recipe]["image_size"]
-        if record["fits"] and sides[0] == sides[1] and sides[0] in measured:
+        if record["cycles"] and sides[0] == sides[1] and sides[0] in measured:
             found = predicted.of_case(case, record)
             yield case.recipe, case.slice, case.accelerator, found, case.chips
     for name, recipe in results.recipes.items():

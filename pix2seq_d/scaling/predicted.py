@@ -9,6 +9,7 @@ from pix2seq_d.scaling.cases import Case
 from pix2seq_d.scaling.compiled import Record
 from pix2seq_d.scaling.model import Scaled, Step
 
+_SUMMED = ("gradients", "parameters")
 _SUMMED_ONCE = ("all-gather", "reduce-scatter")  # half of what an all-reduce sends
 
 
@@ -42,31 +43,30 @@ def step_of(record: Record, *, chips: int, accelerator: str) -> Step:
     """One chip's step of a compiled training.
 
     Args:
-      record: of `compiled.record`, one that fits. Where it has no cycles, computing
-        is taken at `estimate.UTILIZATION` of the peak.
+      record: of `compiled.record`, one with cycles.
       chips: that the batch is split over.
       accelerator: name, one with a known clock.
     """
-    rows, images = record["traffic"], record["batch"] / chips
-    if record["cycles"] is None:
-        seconds = images * record["image_flops"] / _speed(accelerator)
-    else:
-        seconds = record["cycles"] / (estimate.CLOCK_GHZ[accelerator] * 1e9)
-    summed = ("gradients", "parameters")
     return Step(
-        seconds=seconds,
-        images=images,
+        seconds=record["cycles"] / (estimate.CLOCK_GHZ[accelerator] * 1e9),
+        images=record["batch"] / chips,
         gradient_bytes=sum(
             row["bytes"] // (2 if row["op"] in _SUMMED_ONCE else 1)
-            for row in rows
-            if row["purpose"] in summed
+            for row in record["traffic"]
+            if row["purpose"] in _SUMMED
         ),
-        waits=round(sum(r["operations"] for r in rows if r["purpose"] not in summed)),
+        waits=waits(record),
     )
 
 
+def waits(record: Record) -> int:
+    """Sums of a few numbers in a step, see `Step`."""
+    rows = (row for row in record["traffic"] if row["purpose"] not in _SUMMED)
+    return round(sum(row["operations"] for row in rows))
+
+
 def of_case(case: Case, record: Record) -> Predicted:
-    """A compiled training on its slice."""
+    """A training that was compiled to the end, on its slice."""
     step = step_of(record, chips=case.chips, accelerator=case.accelerator)
     return _predicted(step, record, case.accelerator, case.chips)
 
@@ -81,10 +81,11 @@ def of_gpus(recipe: Record, name: str, devices: int, *, waits: int) -> Predicted
       waits: as of `Step`.
     """
     images = recipe["batch"] / devices
+    speed = accelerator(name).bf16_tflops * 1e12 * estimate.UTILIZATION
     step = Step(
-        seconds=images * recipe["image_flops"] / _speed(name),
+        seconds=images * recipe["image_flops"] / speed,
         images=images,
-        gradient_bytes=4 * recipe["parameters"],
+        gradient_bytes=4 * recipe["parameters"],  # float32, the most it can be
         waits=waits,
     )
     return _predicted(step, recipe, name, devices)
@@ -103,8 +104,3 @@ def _predicted(step: Step, recipe: Record, name: str, devices: int) -> Predicted
         hours=hours,
         device_hours=hours * devices,
     )
-
-
-def _speed(name: str) -> float:
-    """FLOP a second of one device at the utilization that is assumed of all."""
-    return accelerator(name).bf16_tflops * 1e12 * estimate.UTILIZATION

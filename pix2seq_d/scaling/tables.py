@@ -31,7 +31,6 @@ def training(results: Results) -> str:
         if not record["fits"]:
             rows.append([*first, *_does_not_fit(record, len(head) - 5)])
             continue
-        found = predicted.of_case(case, record)
         exchanged = sum(row["bytes"] for row in record["traffic"])
         rows.append(
             [
@@ -39,12 +38,7 @@ def training(results: Results) -> str:
                 str(record["batch"]),
                 _memory(case, record),
                 f"{exchanged / 1e6:,.0f}",
-                _millions(record["cycles"]),
-                f"{1e3 * found.scaled.beside:,.1f}",
-                f"{found.images_per_second:,.0f}",
-                f"{found.mfu:.0%}" if record["cycles"] else "40 % assumed",
-                estimate.number(found.hours),
-                estimate.number(found.device_hours),
+                *_time(case, record),
             ]
         )
     return text_table.markdown(head, rows)
@@ -101,7 +95,7 @@ def costs(results: Results, prices: Prices) -> str:
     rows = []
     for case, record in plan.compiled(results, "train"):
         price = prices.of(predicted.accelerator(case.accelerator))
-        if not record["fits"]:
+        if record["cycles"] is None:
             continue
         hours = predicted.of_case(case, record).device_hours
         money = "-" if price is None else f"{hours * price:,.0f}"
@@ -116,8 +110,19 @@ def _memory(case: Case, record: Record) -> str:
     return f"{record['bytes'] / 1e9:.1f} of {usable / 1e9:.1f}"
 
 
-def _millions(cycles: int | None) -> str:
-    return "-" if cycles is None else f"{cycles / 1e6:,.1f}"
+def _time(case: Case, record: Record) -> list[str]:
+    """Cycles and all that follows from them."""
+    if record["cycles"] is None:
+        return ["-"] * 6
+    found = predicted.of_case(case, record)
+    return [
+        f"{record['cycles'] / 1e6:,.1f}",
+        f"{1e3 * found.scaled.beside:,.1f}",
+        f"{found.images_per_second:,.0f}",
+        f"{found.mfu:.0%}",
+        estimate.number(found.hours),
+        estimate.number(found.device_hours),
+    ]
 
 
 def _does_not_fit(record: Record, empty: int) -> list[str]:

@@ -58,12 +58,13 @@ def test_a_compiled_step():
     ]
 
 
-def test_a_step_without_cycles_is_taken_at_an_assumed_speed_and_says_so():
-    early = {POD: {**COMPILED, "cycles": None}}
-    (row,) = cells(tables.training(results(**early)), "v5e:16x16")
-    # 2 images of 0.5 TFLOP at 40 % of 197 TFLOP/s: 12.7 ms, and 3.2 ms of waits.
-    assert row[6:8] == ["-", "15.9"]
-    assert row[9] == "40 % assumed"
+def test_a_step_without_cycles_has_memory_and_no_time():
+    found = results(**{POD: {**COMPILED, "cycles": None}})
+    (row,) = cells(tables.training(found), "v5e:16x16")
+    assert row[4:6] == ["8.5 of 16.9", "400"]
+    assert set(row[6:]) == {"-"}
+    assert not cells(modelled.pipeline(found), "v5e:16x16")
+    assert list(modelled.curves(found)) == ["H100"]
 
 
 def test_a_step_that_does_not_fit_says_by_how_much():
