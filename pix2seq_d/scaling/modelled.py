@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pix2seq_d.dry_run import estimate
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.scaling import interconnect, model, plan, predicted
+from pix2seq_d.scaling.compiled import Record
 from pix2seq_d.scaling.predicted import Predicted
 from pix2seq_d.scaling.store import Results
 
@@ -16,7 +17,7 @@ def gpus(results: Results) -> str:
     head = ("recipe", "GPUs", "images a GPU", "TFLOP an image", "computing ms")
     head += ("summing gradients ms", "images/s, beside", "apart", "hours", "GPU-hours")
     rows = []
-    for name, recipe in results.recipes.items():
+    for name, recipe in _recipes(results):
         for devices in GPUS:
             if recipe["batch"] % devices:
                 continue
@@ -98,6 +99,12 @@ def pipeline(results: Results) -> str:
     return text_table.markdown(head, rows)
 
 
+def _recipes(results: Results) -> list[tuple[str, Record]]:
+    """In the order of the tables."""
+    names = [name for name in plan.RECIPES if name in results.recipes]
+    return [(name, results.recipes[name]) for name in names]
+
+
 def _waits(results: Results, recipe: str) -> int:
     """As compiled for a slice; else low_res's, where it has the same batch-norms."""
     for case, record in plan.compiled(results, "train"):
@@ -134,7 +141,7 @@ def _fed(results: Results) -> Iterator[tuple[str, str, str, Predicted, int]]:
         if record["cycles"] and sides[0] == sides[1] and sides[0] in measured:
             found = predicted.of_case(case, record)
             yield case.recipe, case.slice, case.accelerator, found, case.chips
-    for name, recipe in results.recipes.items():
+    for name, recipe in _recipes(results):
         sides = recipe["image_size"]
         if sides[0] == sides[1] and sides[0] in measured:
             waits = _waits(results, name)
