@@ -192,9 +192,9 @@ def _turns(attributes: str, computations: dict[str, list[str]]) -> int:
         return int(known[1])
     condition = _CONDITION.search(attributes)
     lines = computations.get(condition[1], ()) if condition else ()
-    limits = dict(match.groups() for match in map(_INTEGER.match, lines) if match)
-    roots = [match[1] for match in map(_LIMIT.match, lines) if match]
-    return int(limits.get(roots[0], 1)) if roots else 1
+    limits = {m[1]: int(m[2]) for m in map(_INTEGER.match, lines) if m}
+    compared = [m[1] for m in map(_LIMIT.match, lines) if m]
+    return limits.get(compared[0], 1) if compared else 1
 
 
 def _computations(text: str) -> tuple[dict[str, list[str]], str]:
