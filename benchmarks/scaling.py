@@ -5,8 +5,8 @@
 Compiles each (recipe, slice, settings) of the plan once, on a machine without TPUs,
 keeps what the compiler says in --output, and writes the tables of docs/scaling.md and
 its picture from there. The same command goes on where it was stopped, and compiles
-again what another config, jax or libtpu has changed. A paper-size step takes minutes
-to an hour on two cores and 5 GB of memory. Nothing is run: all is an estimate.
+again what another config, jax or libtpu has changed. A paper-size step takes at least a
+quarter of an hour of one core and 12 GB. Nothing is run: all is an estimate.
 
 --memory stops each training step where its memory is settled, in a fraction of the
 time: whether it fits and what is exchanged, without cycles. --write compiles nothing:
