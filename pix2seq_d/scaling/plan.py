@@ -13,15 +13,15 @@ RECIPES = (
 )
 SAMPLER_STEPS = (5, 10, 20)
 
+_FSDP: Overrides = (("sharding.fsdp", 4),)
+
 
 def _low_res(slice_name: str) -> Case:
     return Case("train", "coco_panoptic:low_res", slice_name)
 
 
 def _high_res(slice_name: str, batch: int) -> Case:
-    overrides: Overrides = (("sharding.fsdp", 4),)
-    if batch != 16:
-        overrides = (("train.batch_size", batch), *overrides)
+    overrides = _FSDP if batch == 16 else (("train.batch_size", batch), *_FSDP)
     return Case("train", "coco_panoptic:high_res", slice_name, overrides)
 
 
@@ -35,7 +35,8 @@ CASES = (
     _high_res("v6e:8x8", 64),
     _high_res("v5p:4x4x4", 64),
     Case("train", "coco_panoptic:ablation", "v5e:8x8"),
-    Case("train", "cityscapes", "v5e:4x4", (("sharding.fsdp", 4),)),
+    Case("train", "cityscapes", "v5e:4x4", _FSDP),
+    Case("train", "cityscapes", "v5e:4x4", (("train.remat", "blocks"), *_FSDP)),
     Case("train", "cityscapes", "v6e:4x4"),
     Case("train", "cityscapes", "v5p:2x2x4"),
     Case("train", "kitti_step", "v5e:4x8"),

@@ -70,7 +70,7 @@ def sampling(results: Results) -> str:
                 ),
             ]
         )
-    return text_table.markdown(head, rows)
+    return text_table.markdown(head, rows) if rows else "None was compiled yet."
 
 
 def left(results: Results) -> str:
