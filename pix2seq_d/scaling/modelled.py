@@ -21,9 +21,7 @@ def gpus(results: Results) -> str:
         for devices in GPUS:
             if recipe["batch"] % devices:
                 continue
-            found = predicted.of_gpus(
-                recipe, "H100", devices, waits=_waits(results, name)
-            )
+            found = on_gpus(results, name, devices)
             step, scaled = found.step, found.scaled
             rows.append(
                 [
@@ -40,6 +38,12 @@ def gpus(results: Results) -> str:
                 ]
             )
     return text_table.markdown(head, rows)
+
+
+def on_gpus(results: Results, recipe: str, devices: int) -> Predicted:
+    """A recipe on H100s; on H200s, which have the same peak, it is the same."""
+    waits = _waits(results, recipe)
+    return predicted.of_gpus(results.recipes[recipe], "H100", devices, waits=waits)
 
 
 def curves(results: Results) -> dict[str, list[tuple[int, float, float]]]:
@@ -127,9 +131,7 @@ def _weak(results: Results) -> Iterator[tuple[str, model.Step, tuple[int, ...]]]
                 predicted.step_of(record, chips=case.chips, accelerator=name),
                 counts,
             )
-    recipe = results.recipes["coco_panoptic:low_res"]
-    waits = _waits(results, "coco_panoptic:low_res")
-    found = predicted.of_gpus(recipe, "H100", 64, waits=waits)
+    found = on_gpus(results, "coco_panoptic:low_res", 64)
     yield "H100", found.step, tuple(2**k for k in range(10))
 
 
@@ -144,9 +146,7 @@ def _fed(results: Results) -> Iterator[tuple[str, str, str, Predicted, int]]:
     for name, recipe in _recipes(results):
         sides = recipe["image_size"]
         if sides[0] == sides[1] and sides[0] in measured:
-            waits = _waits(results, name)
-            found = predicted.of_gpus(recipe, "H100", 8, waits=waits)
-            yield name, "8 H100", "H100", found, 8
+            yield name, "8 H100", "H100", on_gpus(results, name, 8), 8
 
 
 def _limit(host: float, device: float, there: int | None) -> str:

@@ -27,7 +27,7 @@ def training(results: Results) -> str:
     head += ("Mcycles", "ms a step", "images/s", "MFU", "hours", "chip-hours")
     rows = []
     for case, record in plan.compiled(results, "train"):
-        first = [case.recipe, case.slice, " ".join(case.flags) or "as it is"]
+        first = [case.recipe, case.slice, _settings(case)]
         if not record["fits"]:
             rows.append([*first, *_does_not_fit(record, len(head) - 5)])
             continue
@@ -90,19 +90,27 @@ def left(results: Results) -> str:
 
 
 def costs(results: Results, prices: Prices) -> str:
-    """What the compiled recipes cost with prices of the user."""
-    head = ("recipe", "slice", "settings", "chip-hours", prices.currency)
+    """What the recipes cost with prices of the user, where there is one."""
+    head = ("recipe", "on", "settings", "device-hours", prices.currency)
     rows = []
     for case, record in plan.compiled(results, "train"):
         price = prices.of(predicted.accelerator(case.accelerator))
-        if record["cycles"] is None:
-            continue
-        hours = predicted.of_case(case, record).device_hours
-        money = "-" if price is None else f"{hours * price:,.0f}"
-        settings = " ".join(case.flags) or "as it is"
-        rows.append([case.recipe, case.slice, settings, f"{hours:,.0f}", money])
+        if record["cycles"] is not None and price is not None:
+            hours = predicted.of_case(case, record).device_hours
+            rows.append([case.recipe, case.slice, _settings(case), hours, price])
+    for name in results.recipes:
+        hours = modelled.on_gpus(results, name, 8).device_hours
+        for gpu in ("H100", "H200"):
+            price = prices.of(predicted.accelerator(gpu))
+            if price is not None:
+                rows.append([name, f"8 {gpu}", "40 % of the peak", hours, price])
+    cells = [[*row[:3], f"{row[3]:,.0f}", f"{row[3] * row[4]:,.0f}"] for row in rows]
     note = f"estimates, nothing was run; prices of {prices.date}: {prices.source}"
-    return f"{text_table.markdown(head, rows)}\n{note}"
+    return f"{text_table.markdown(head, cells)}\n{note}"
+
+
+def _settings(case: Case) -> str:
+    return " ".join(case.flags) or "as it is"
 
 
 def _memory(case: Case, record: Record) -> str:

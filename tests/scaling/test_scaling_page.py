@@ -129,9 +129,12 @@ def test_the_input_pipeline_is_the_limit_where_a_host_has_too_few_cores():
 
 
 def test_costs_are_of_the_users_prices():
-    prices = Prices("2026-11-01", "USD", "an offer", {"v5e": 2.0})
+    prices = Prices("2026-11-01", "USD", "an offer", {"v5e": 2.0, "h200": 5.0})
     text = tables.costs(results(**{POD: COMPILED}), prices)
     assert cells(text, "v5e:16x16")[0][-2:] == ["169", "338"]
+    # 180,000 steps of 82.9 ms on 8 GPUs
+    assert cells(text, "8 H200")[0][-2:] == ["33", "166"]
+    assert not cells(text, "H100")
     assert "estimates, nothing was run; prices of 2026-11-01: an offer" in text
 
 
