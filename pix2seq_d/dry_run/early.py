@@ -3,7 +3,8 @@
 The TPU compiler settles which buffer lies where before it generates code, which takes
 most of its time, and writes what it has settled into a folder of dumps. A process of
 its own compiles until then and is ended. Cycles are estimated with the code: there are
-none here.
+none here. Nor are the code and the buffers that generating it adds: 50 MB for
+shapes:tiny.
 """
 
 import dataclasses
@@ -33,7 +34,8 @@ class Settled:
 
     Attributes:
       program: of the config.
-      bytes: of a chip's memory that they take, the program's code left out.
+      bytes: of a chip's memory that they take; the program's code is left out, and
+        what its generation adds.
       collectives: what devices exchange in a step.
       compile_seconds: until then.
     """
