@@ -27,6 +27,9 @@ _CALLED = re.compile(
 )
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_CONDITION = re.compile(r"condition=%?([\w.\-]+)")
+_LIMIT = re.compile(r"^\s+ROOT .* compare\(%?[\w.\-]+, %?([\w.\-]+)\), direction=LT")
+_INTEGER = re.compile(r"^\s+%?([\w.\-]+) = s\d+\[\]\S* constant\((\d+)\)")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 
@@ -42,6 +45,7 @@ class Collective:
       group: devices that exchange it with one another; 0 where pairs do.
       count: times a step.
       path: where the traced program has it; XLA gives merged ones the path of one.
+      together: arrays that one operation exchanges, this one included.
     """
 
     op: str
@@ -50,6 +54,7 @@ class Collective:
     group: int
     count: int
     path: str
+    together: int = 1
 
     @property
     def bytes(self) -> int:
@@ -112,6 +117,7 @@ def collectives(text: str) -> tuple[Collective, ...]:
                     group=group,
                     count=instruction.times,
                     path=path[1] if path else "",
+                    together=len(arrays),
                 )
             )
     return tuple(found)
@@ -122,14 +128,36 @@ def estimated_cycles(text: str) -> int:
 
     What waits for other devices has no estimate, so exchanges cost nothing here.
     """
-    total = 0
+    return sum(map(_cycles, _executed(text, into_fusions=False)))
+
+
+def costliest_loop(text: str) -> tuple[int, int]:
+    """(turns, cycles of one turn) of the loop whose turns together have most cycles.
+
+    Turns are 1 where only the data say how many; (1, 0) for a program without loops.
+    """
+    computations, _ = _computations(text)
+    found = [(1, 0)]
     for instruction in _executed(text, into_fusions=False):
-        cycles = _CYCLES.search(instruction.rest)
-        total += int(cycles[1]) * instruction.times if cycles else 0
-    return total
+        if instruction.op != "while":
+            continue
+        (body,) = _CALLED.findall(instruction.rest)
+        once = _executed(text, into_fusions=False, start=body)
+        turns = _turns(instruction.rest, computations)
+        found.append((turns, sum(map(_cycles, once))))
+    return max(found, key=math.prod)
 
 
-def _executed(text: str, *, into_fusions: bool) -> Iterator[_Instruction]:
+def _cycles(instruction: _Instruction) -> int:
+    """Of all times together."""
+    cycles = _CYCLES.search(instruction.rest)
+    return int(cycles[1]) * instruction.times if cycles else 0
+
+
+def _executed(
+    text: str, *, into_fusions: bool, start: str = ""
+) -> Iterator[_Instruction]:
+    """What a computation runs, and those that it calls; by default the entry."""
     computations, entry = _computations(text)
 
     def walk(name: str, times: int) -> Iterator[_Instruction]:
@@ -143,14 +171,30 @@ def _executed(text: str, *, into_fusions: bool) -> Iterator[_Instruction]:
                 continue
             if op == "fusion" and not into_fusions:
                 continue
-            turns = _TURNS.search(rest) if op == "while" else None
+            turns = _turns(rest, computations) if op == "while" else 1
             called = _CALLED.findall(rest)
             for branches in _BRANCHES.findall(rest):
                 called += [branch.strip(" %") for branch in branches.split(",")]
             for inner in called:
-                yield from walk(inner, times * int(turns[1]) if turns else times)
+                yield from walk(inner, times * turns)
 
-    yield from walk(entry, 1)
+    yield from walk(start or entry, 1)
+
+
+def _turns(attributes: str, computations: dict[str, list[str]]) -> int:
+    """Of a loop; 1 where only the data say how many.
+
+    Some compilers say it; the TPU compiler leaves the condition alone, `turn < limit`,
+    and JAX counts turns from 0.
+    """
+    known = _TURNS.search(attributes)
+    if known:
+        return int(known[1])
+    condition = _CONDITION.search(attributes)
+    lines = computations.get(condition[1], ()) if condition else ()
+    limits = {m[1]: int(m[2]) for m in map(_INTEGER.match, lines) if m}
+    compared = [m[1] for m in map(_LIMIT.match, lines) if m]
+    return limits.get(compared[0], 1) if compared else 1
 
 
 def _computations(text: str) -> tuple[dict[str, list[str]], str]:

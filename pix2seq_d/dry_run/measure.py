@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -60,14 +60,7 @@ def measure(config: Config, devices: Sequence[Any]) -> Measured:
     """
     program = program_of(config, devices)
     start = time.monotonic()
-    traced = program.step.trace(program.state, program.batch, program.key)
-    try:
-        compiled = traced.lower().compile()
-    except jax.errors.JaxRuntimeError as error:
-        found = memory.does_not_fit(error)
-        if found is None:
-            raise
-        raise found from error
+    traced, compiled = compile_step(program)
     seconds = time.monotonic() - start
     text = compiled.as_text()
     return Measured(
@@ -80,3 +73,24 @@ def measure(config: Config, devices: Sequence[Any]) -> Measured:
         cycles=hlo.estimated_cycles(text),
         compile_seconds=seconds,
     )
+
+
+def compile_step(
+    program: Program, options: Mapping[str, Any] | None = None
+) -> tuple[Any, Any]:
+    """The step, traced and compiled.
+
+    Args:
+      program: of `program_of`.
+      options: of the compiler.
+    Raises:
+      DoesNotFit: it needs more memory than such a device has.
+    """
+    traced = program.step.trace(program.state, program.batch, program.key)
+    try:
+        return traced, traced.lower().compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError as error:
+        found = memory.does_not_fit(error)
+        if found is None:
+            raise
+        raise found from error

@@ -5,7 +5,16 @@ import re
 from typing import Any
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_TPU = re.compile(r"Used ([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?) hbm")
+# Two messages of the TPU compiler: at once where temporaries alone are too many, else
+# after it has tried.
+_TPU = (
+    re.compile(r"Used ([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?) hbm"),
+    re.compile(r"\(([\d.]+)([KMGT]?)\) exceeds available HBM \(([\d.]+)([KMGT]?)\)"),
+)
+
+# GiB of one chip that the TPU compiler may use, as libtpu 0.0.42.1 says it where a
+# program is too large.
+USABLE_GIB = {"TPU v5e": 15.75, "TPU v5p": 95.74, "TPU v6e": 31.25}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +71,7 @@ def does_not_fit(error: RuntimeError) -> DoesNotFit | None:
     text = str(error)
     if "RESOURCE_EXHAUSTED" not in text:
         return None
-    match = _TPU.search(text)
+    match = next(filter(None, (one.search(text) for one in _TPU)), None)
     if match is None:
         return DoesNotFit(0, 0)
     needed, needed_unit, limit, limit_unit = match.groups()

@@ -23,6 +23,8 @@ class Traffic:
       dtype: e.g. bf16.
       group: devices that exchange with one another.
       count: arrays a step.
+      operations: that exchange them, several arrays in one where the compiler merges
+        them; a share of an operation where it merges different kinds.
       bytes: of these arrays.
     """
 
@@ -31,6 +33,7 @@ class Traffic:
     dtype: str
     group: int
     count: int
+    operations: float
     bytes: int
 
 
@@ -44,11 +47,12 @@ def summarize(
       program: that was compiled.
     """
     sizes = _sizes(program)
-    found: dict[tuple[str, str, str, int], tuple[int, int]] = {}
+    found: dict[tuple[str, str, str, int], tuple[int, float, int]] = {}
     for one in collectives:
         key = _purpose(one, *sizes), one.op, one.dtype, one.group
-        count, size = found.get(key, (0, 0))
-        found[key] = count + one.count, size + one.bytes
+        count, operations, size = found.get(key, (0, 0.0, 0))
+        operations += one.count / one.together
+        found[key] = count + one.count, operations, size + one.bytes
     rows = [Traffic(*key, *sums) for key, sums in found.items()]
     return tuple(sorted(rows, key=lambda row: -row.bytes))
 

@@ -62,16 +62,16 @@ source_target_pairs={{0,1}}
 
 
 def test_every_exchanged_array_is_found_with_its_size_group_and_count():
-    def one(op, dtype, shape, group, count=1, path=""):
-        return Collective(op, dtype, shape, group, count, path)
+    def one(op, dtype, shape, group, count=1, path="", together=1):
+        return Collective(op, dtype, shape, group, count, path, together)
 
     assert hlo.collectives(PROGRAM) == (
         one("all-reduce", "bf16", (2, 3), 2, 6, "jit(step)/decoder/norm/reduce"),
         one("reduce-scatter", "f32", (64, 4), 4),
         one("all-gather", "f32", (20,), 4),
         one("collective-permute", "f32", (3,), 0),
-        one("all-reduce", "f32", (), 8),
-        one("all-reduce", "f32", (2,), 8),
+        one("all-reduce", "f32", (), 8, together=2),
+        one("all-reduce", "f32", (2,), 8, together=2),
         one("reduce-scatter", "f32", (8, 7), 4),
     )
 
@@ -83,6 +83,28 @@ def test_bytes_are_of_the_whole_array_times_its_count():
 
 def test_cycles_in_a_loop_count_as_often_as_it_turns_those_in_a_fusion_once():
     assert hlo.estimated_cycles(PROGRAM) == 6 * 100 + 7
+
+
+def test_the_loop_with_most_cycles_is_found_with_its_turns():
+    assert hlo.costliest_loop(PROGRAM) == (6, 100)
+    unknown = PROGRAM.replace(', backend_config={"known_trip_count":{"n":"6"}}', "")
+    assert hlo.costliest_loop(unknown) == (1, 100)
+    assert hlo.costliest_loop(PROGRAM.replace(" while(", " call(")) == (1, 0)
+
+
+def test_turns_are_read_from_the_condition_where_the_compiler_does_not_say_them():
+    """As the TPU compiler prints a scan of 6 steps."""
+    text = PROGRAM.replace(', backend_config={"known_trip_count":{"n":"6"}}', "")
+    text = text.replace(
+        "  ROOT %less = pred[] compare(%state), direction=LT",
+        """\
+  %limit = s32[]{:T(128)} constant(6)
+  %turn = s32[]{:T(128)} get-tuple-element(%state), index=0
+  ROOT %less = pred[]{:T(512)} compare(%turn, %limit), direction=LT, metadata={}""",
+    )
+    assert hlo.estimated_cycles(text) == 6 * 100 + 7
+    assert hlo.costliest_loop(text) == (6, 100)
+    assert hlo.collectives(text) == hlo.collectives(PROGRAM)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,31 @@
 """On a v5e:4x4 devices exchange what data parallelism needs, and nothing else."""
 
+import pytest
+
 from configs import coco_panoptic, shapes
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import dry_run
-from pix2seq_d.dry_run import measure, topology, traffic
+from pix2seq_d.dry_run import early, measure, slice_sampling, topology, traffic
+
+
+def settled(fields):
+    return dry_run.settle(config_lib.from_config_dict(fields))[0]
 
 
 def compiled(fields):
-    config, _ = dry_run.settle(config_lib.from_config_dict(fields))
-    return measure.measure(config, topology.devices("v5e:4x4"))
+    return measure.measure(settled(fields), topology.devices("v5e:4x4"))
+
+
+def tiny():
+    fields = shapes.get_config("tiny")
+    fields.train.batch_size = 16
+    fields.diffusion.num_steps = 6
+    return fields
+
+
+@pytest.fixture(scope="module")
+def tiny_step():
+    return compiled(tiny())
 
 
 def shallow(fields):
@@ -28,16 +45,32 @@ def exchanged(found):
     return {(row.purpose, row.op, row.group) for row in rows}
 
 
-def test_data_parallel_shapes_reduces_gradients_moments_and_scalars():
-    fields = shapes.get_config("tiny")
-    fields.train.batch_size = 16
-    found = compiled(fields)
+def test_data_parallel_shapes_reduces_gradients_moments_and_scalars(tiny_step):
+    found = tiny_step
     assert exchanged(found) == {
         ("gradients", "all-reduce", 16),
         ("batch-norm moments", "all-reduce", 16),
         ("scalars", "all-reduce", 16),
     }
     assert found.cycles > 0
+    assert 0 < found.memory.total < 16e9
+
+
+def test_memory_and_exchange_are_known_before_the_code_is(tiny_step):
+    found = early.settle(settled(tiny()), "v5e:4x4")
+    # Generating code adds buffers of its own, tens of MB.
+    without_code = tiny_step.memory.total - tiny_step.memory.code
+    assert without_code - 100e6 < found.bytes <= without_code
+    assert exchanged(found) == exchanged(tiny_step)
+    assert found.compile_seconds < tiny_step.compile_seconds
+
+
+def test_chips_sample_by_themselves_in_one_loop():
+    devices = topology.devices("v5e:4x4")
+    found = slice_sampling.measure(settled(tiny()), devices)
+    assert found.exchanged == 0
+    assert found.once_cycles > 0
+    assert found.step_cycles > 0
     assert 0 < found.memory.total < 16e9
 
 

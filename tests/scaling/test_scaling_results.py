@@ -1,0 +1,79 @@
+"""The file of results: gone on with, whole, and only what is missing compiled."""
+
+import dataclasses
+
+import pytest
+
+from configs import shapes
+from pix2seq_d import config as config_lib
+from pix2seq_d.cli import dry_run
+from pix2seq_d.scaling import compiled, store
+from pix2seq_d.scaling.cases import Case
+from pix2seq_d.scaling.store import Results
+
+ONE = Case("train", "shapes:tiny", "v5e:2x4")
+TWO = Case("train", "shapes:tiny", "v5e:2x4", (("sharding.fsdp", 4),))
+PRINTS = {ONE.key: "a", TWO.key: "b"}
+
+
+def missing(cases, *, to_the_end=True):
+    results = Results({}, cases)
+    return store.missing((ONE, TWO), results, PRINTS, to_the_end=to_the_end)
+
+
+def test_a_case_says_what_it_is():
+    assert TWO.key == "train shapes:tiny v5e:2x4 sharding.fsdp=4"
+    assert (TWO.accelerator, TWO.chips) == ("TPU v5e", 8)
+
+
+def test_what_has_no_record_or_one_of_another_config_is_missing():
+    made = {"fingerprint": "a", "fits": True, "cycles": 5}
+    assert missing({}) == [ONE, TWO]
+    assert missing({ONE.key: made}) == [TWO]
+    assert missing({ONE.key: made, TWO.key: made}) == [TWO]
+    assert missing({ONE.key: made, TWO.key: made | {"fingerprint": "b"}}) == []
+
+
+def test_what_was_stopped_early_is_missing_only_where_cycles_are_wanted():
+    early = {"fingerprint": "a", "fits": True, "cycles": None}
+    too_large = {"fingerprint": "b", "fits": False, "cycles": None}
+    records = {ONE.key: early, TWO.key: too_large}
+    assert missing(records) == [ONE]
+    assert missing(records, to_the_end=False) == []
+
+
+def test_the_fingerprint_is_of_what_is_compiled():
+    def fingerprint(case, **change):
+        fields = shapes.get_config("tiny")
+        fields.update_from_flattened_dict(change)
+        config = dry_run.settle(config_lib.from_config_dict(fields))[0]
+        return compiled.fingerprint(case, config)
+
+    first = fingerprint(ONE)
+    assert first == fingerprint(ONE)
+    assert first == fingerprint(ONE, **{"evaluation.batch_size": 3, "data.flip": 0.1})
+    others = {
+        fingerprint(dataclasses.replace(ONE, slice="v5e:4x4")),
+        fingerprint(dataclasses.replace(ONE, what="sample")),
+        fingerprint(ONE, **{"train.remat": "blocks"}),
+        fingerprint(ONE, **{"model.decoder.dim": 40}),
+    }
+    assert len(others | {first}) == 5
+
+
+def test_results_are_read_as_they_were_written(tmp_path):
+    path = tmp_path / "scaling.json"
+    assert store.read(path) == Results({}, {})
+    results = Results({"shapes:tiny": {"batch": 8}}, {ONE.key: {"cycles": None}})
+    store.write(path, results)
+    assert store.read(path) == results
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "no JSON file"), ('{"cases": {}}', "no results of")]
+)
+def test_another_file_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "scaling.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"scaling.json: {message}"):
+        store.read(path)
