@@ -1,6 +1,14 @@
 """The network: image encoder, feature pyramid and mask decoder."""
 
 from pix2seq_d.config import ModelConfig
+from pix2seq_d.models.decoder import Prepared
 from pix2seq_d.models.pix2seq_d import Denoised, Features, Pix2SeqD, parameter_count
 
-__all__ = ["Denoised", "Features", "ModelConfig", "Pix2SeqD", "parameter_count"]
+__all__ = [
+    "Denoised",
+    "Features",
+    "ModelConfig",
+    "Pix2SeqD",
+    "Prepared",
+    "parameter_count",
+]
