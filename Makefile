@@ -23,7 +23,7 @@ demo: $(STAMP)
 	$(BIN)/python -m launch.demo --workdir=work/demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist=worksteal
 
 # The TPU compiler, which needs no TPU: 700 MB beside the environment.
 LIBTPU := $(VENV)/libtpu

@@ -15,7 +15,7 @@ from pix2seq_d.config import (
     PyramidConfig,
     ResNetConfig,
 )
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Pix2SeqD, variable_shapes
 
 # 32x64 images have a 2x4 grid of tokens; the sides differ, so that a swap shows.
 TINY = ModelConfig(
@@ -56,7 +56,7 @@ def quick_jit(function: Callable, **options: Any) -> Any:
 
 def random_variables(model: Pix2SeqD, *, seed: int = 0) -> Any:
     """Variables with no layer at its start: `init` has outputs of almost 0."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    shapes = variable_shapes(model.config)
     rng = np.random.default_rng(seed)
 
     def draw(path: Any, leaf: Any) -> jax.Array:

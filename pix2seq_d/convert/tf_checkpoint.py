@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.convert import matching
 from pix2seq_d.convert.tf_reader import TFCheckpoint
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import variable_shapes
 
 Variables = dict[str, Any]
 Path = str | os.PathLike[str]
@@ -58,7 +58,7 @@ def load(
     if weights not in ("ema", "online"):
         raise ValueError(f"weights={weights!r}: choose 'ema' or 'online'")
     checkpoint = TFCheckpoint(path)
-    abstract = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+    abstract = variable_shapes(config)
     suffix = "_ema" if weights == "ema" else ""
     slots = matching.slots_of(abstract, list(abstract["params"]), suffix)
     if not any(name.startswith("model/denoiser") for name in checkpoint.shapes):

@@ -16,7 +16,7 @@ import numpy as np
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.convert import matching, official_names
 from pix2seq_d.convert.report import Report, Source
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Pix2SeqD, variable_shapes
 
 Variables = dict[str, Any]
 
@@ -63,7 +63,7 @@ def transfer(
     """
     sources = [source] if isinstance(source, Source) else list(source)
     model = Pix2SeqD(target_config)
-    abstract = jax.eval_shape(model.init, jax.random.key(0))
+    abstract = variable_shapes(target_config)
     target = dict(matching.leaves_of(abstract))
     origins = {path: _origin(path, sources) for path in target}
     for number in range(len(sources)):

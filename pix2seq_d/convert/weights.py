@@ -5,14 +5,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.convert import matching, tf_checkpoint
 from pix2seq_d.convert.report import Source
 from pix2seq_d.convert.tf_reader import TFCheckpoint
 from pix2seq_d.convert.transfer import INPUT_KERNEL
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import variable_shapes
 from pix2seq_d.training import checkpoint
 
 KINDS = ("official", "detection", "resnet50", "checkpoint")
@@ -129,7 +127,7 @@ def _as_trained(names: matching.Shapes, config: ModelConfig) -> ModelConfig:
     elif has_cross != ("cross_attention" in config.conditioning):
         conditioning = ("concat", "cross_attention") if has_cross else ("concat",)
         config = dataclasses.replace(config, conditioning=conditioning)
-    abstract = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+    abstract = variable_shapes(config)
     slots = matching.slots_of(abstract, ["decoder"], "")
     kernel = next(slot for slot in slots if slot.target == INPUT_KERNEL)
     shape = names.get(kernel.source)
@@ -155,7 +153,7 @@ def _detection(path: Any, config: ModelConfig) -> Source:
             f"{path}: the model has no image encoder to read into; set "
             "model.conditioning to ('concat', 'cross_attention')"
         )
-    whole = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+    whole = variable_shapes(config)
     encoder = {kind: {"encoder": tree["encoder"]} for kind, tree in whole.items()}
     variables = tf_checkpoint.load_encoder(path, encoder)
     found = tf_checkpoint.encoder_report(path, encoder)

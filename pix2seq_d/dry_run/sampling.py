@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import flops
 from pix2seq_d.inference import image, video
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Pix2SeqD, variable_shapes
 
 
 def trace(config: Config) -> Any:
@@ -20,7 +20,7 @@ def trace(config: Config) -> Any:
     """
     model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
     settings = {"model": model, "diffusion": config.diffusion}
-    variables = jax.eval_shape(model.init, jax.random.key(0))
+    variables = variable_shapes(config.model)
     images = jax.ShapeDtypeStruct((1, *config.model.image_size, 3), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
     if not config.model.num_cond_frames:

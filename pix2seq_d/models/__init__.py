@@ -2,7 +2,13 @@
 
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.models.decoder import Prepared
-from pix2seq_d.models.pix2seq_d import Denoised, Features, Pix2SeqD, parameter_count
+from pix2seq_d.models.pix2seq_d import (
+    Denoised,
+    Features,
+    Pix2SeqD,
+    parameter_count,
+    variable_shapes,
+)
 
 __all__ = [
     "Denoised",
@@ -11,4 +17,5 @@ __all__ = [
     "Pix2SeqD",
     "Prepared",
     "parameter_count",
+    "variable_shapes",
 ]

@@ -108,17 +108,19 @@ class Pix2SeqD:
         config = self.config
         encoder_key, pyramid_key, decoder_key = jax.random.split(key, 3)
         params, stats = {}, {}
+        images = jnp.zeros((1, *config.image_size, 3))
+        features = self._no_features(1)
         if config.conditioning:
-            images = jnp.zeros((1, *config.image_size, 3))
-            made = self.encoder.init(encoder_key, images, train=False)
+            (maps, tokens), made = self.encoder.init_with_output(
+                encoder_key, images, train=False
+            )
             params["encoder"] = made["params"]
             stats["encoder"] = made["batch_stats"]
-            maps, tokens = _apply(self.encoder, made, images, train=False)
-            made = self.pyramid.init(pyramid_key, [*maps, tokens])
+            fused, made = self.pyramid.init_with_output(pyramid_key, [*maps, tokens])
             # Where the mask is as large as the token grid the pyramid has no layer.
             params["pyramid"] = made.get("params", {})
+            features = _features(tokens, fused)
         variables = {"params": params, "batch_stats": stats}
-        features = self.encode(variables, jnp.zeros((1, *config.image_size, 3)))
         bits = jnp.zeros((1, *config.mask_size, config.num_bits))
         tokens = self._tokens(features)
         memory = () if tokens is None else (tokens,) * config.decoder.transformer_layers
@@ -284,12 +286,8 @@ class Pix2SeqD:
     ) -> tuple[Features, dict[str, Any]]:
         config = self.config
         params, stats = variables["params"], variables["batch_stats"]
-        batch = images.shape[0]
         if not config.conditioning:
-            # Zeros in place of the pyramid's output keep the decoder's input as wide
-            # as that of the conditional model (spec 4.5).
-            fused = jnp.zeros((batch, *config.mask_size, config.pyramid.dim))
-            return Features(jnp.zeros((batch, 0, config.encoder.dim)), fused), stats
+            return self._no_features(images.shape[0]), stats
         if images.dtype == jnp.uint8:
             images = images.astype(jnp.float32) / 255
         train = key is not None
@@ -304,10 +302,19 @@ class Pix2SeqD:
         fused: jax.Array = _apply(
             self.pyramid, {"params": params["pyramid"]}, [*maps, tokens]
         )
-        features = Features(tokens.reshape(batch, -1, tokens.shape[-1]), fused)
         if train:
             stats = {"encoder": updated["batch_stats"]}
-        return features, stats
+        return _features(tokens, fused), stats
+
+    def _no_features(self, batch: int) -> Features:
+        """What an unconditional decoder gets.
+
+        Zeros in place of the pyramid's output keep its input as wide as that of the
+        conditional model (spec 4.5).
+        """
+        config = self.config
+        fused = jnp.zeros((batch, *config.mask_size, config.pyramid.dim))
+        return Features(jnp.zeros((batch, 0, config.encoder.dim)), fused)
 
     def _noisy(self, xt: jax.Array, estimate: jax.Array | None) -> jax.Array:
         """[noisy mask, last estimate], the first of the decoder's input channels."""
@@ -332,6 +339,24 @@ class Pix2SeqD:
         if "cross_attention" in self.config.conditioning:
             return features.tokens
         return None
+
+
+def _features(tokens: jax.Array, fused: jax.Array) -> Features:
+    """Of a grid of tokens [B, gh, gw, D]."""
+    return Features(tokens.reshape(tokens.shape[0], -1, tokens.shape[-1]), fused)
+
+
+def variable_shapes(config: ModelConfig) -> Variables:
+    """`Pix2SeqD.init`'s variables as `ShapeDtypeStruct`s; nothing is computed.
+
+    They are those of every compute dtype and `remat`.
+    """
+    return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # the caller's own
+
+
+@functools.lru_cache(maxsize=8)  # tracing the full-size model takes seconds
+def _variable_shapes(config: ModelConfig) -> Variables:
+    return jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
 
 
 def _apply(module: nn.Module, variables: Any, *args: Any, **kwargs: Any) -> Any:

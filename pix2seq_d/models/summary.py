@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.config import ModelConfig
-from pix2seq_d.models.pix2seq_d import Pix2SeqD
+from pix2seq_d.models.pix2seq_d import Pix2SeqD, variable_shapes
 
 # The part of the model that a module belongs to, in the order of the data flow; the
 # first pattern that begins its path counts.
@@ -74,7 +74,7 @@ def summarize(config: ModelConfig) -> tuple[Part, ...]:
     Source: ours; it gives the numbers of spec 4.8 and 4.9.
     """
     model = Pix2SeqD(config)
-    variables = jax.eval_shape(model.init, jax.random.key(0))
+    variables = variable_shapes(config)
     images = jax.ShapeDtypeStruct((1, *config.image_size, 3), jnp.float32)
     bits = jax.ShapeDtypeStruct((1, *config.mask_size, config.num_bits), jnp.float32)
     features = jax.eval_shape(model.encode, variables, images)

@@ -10,7 +10,7 @@ import jax
 from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import variable_shapes
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint_format as formats
 from pix2seq_d.training import checksums, orbax_errors, restoring
@@ -62,7 +62,7 @@ def load(
         formats.read_meta(folder)
         config = config_lib.from_config_dict(formats.read_json(folder, "config"))
         labels = LabelSpace.from_json(formats.read_json(folder, "labels")["categories"])
-        abstract = jax.eval_shape(Pix2SeqD(config.model).init, jax.random.key(0))
+        abstract = variable_shapes(config.model)
         # On all devices, whatever devices it was saved from.
         place = meshes.replicated(meshes.make_mesh())
         abstract = jax.tree.map(

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -59,14 +58,6 @@ def test_again_repeats_what_was_stopped_and_nothing_else(cluster):
     assert log_of(cluster.folder).count("it goes on") == 2
 
 
-# Programs that a shell put into the background ignore SIGINT, and so do theirs.
-HEARS = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_the_command_which_is_then_not_repeated(number, cluster):
     name = number.name.removeprefix("SIG")
@@ -77,16 +68,7 @@ def test_a_signal_reaches_the_command_which_is_then_not_repeated(number, cluster
     )
     script = str(ROOT / "launch" / "run_logged.sh")
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            HEARS,
-            "bash",
-            script,
-            "--again",
-            str(cluster.folder),
-            "program",
-        ],
+        ["bash", script, "--again", str(cluster.folder), "program"],
         env={**cluster.environment, "PATH": f"{cluster.folder}/bin:/usr/bin:/bin"},
         stdout=subprocess.PIPE,
         text=True,
