@@ -36,7 +36,7 @@ from pix2seq_d.inference.video_predictor import BoundVideoPredictor, VideoPredic
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
-from pix2seq_d.training.evaluate import video_evaluation
+from pix2seq_d.training.evaluate import leading_videos, video_evaluation
 
 _FRAMES = 10_000  # more than any video has; sets their noise apart
 
@@ -132,8 +132,9 @@ def main(argv: list[str]) -> None:
 
     def scored(name: str, predictor: Any, config: Config = config) -> list[str]:
         start = time.monotonic()
+        positions = range(leading_videos(source, values.limit))
         evaluation = video_evaluation(
-            predictor, meshes.make_mesh(), source, config, limit=values.limit
+            predictor, meshes.make_mesh(), source, config, positions=positions
         )
         for _ in evaluation:
             pass

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,21 @@ def replace_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8, see `replacing`."""
     with replacing(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def link(source: Path, target: Path) -> None:
+    """Gives a whole file another name too; a copy where the file system has no links.
+
+    Args:
+      source: the file.
+      target: replaced if it is there.
+    """
+    # A link of an earlier run is to that run's file.
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def cannot_write(path: Path, error: OSError) -> OSError:

@@ -5,13 +5,12 @@ in the order of the truth's, which is that of the names, and `pan_pred/<frame>.p
 """
 
 import json
-import os
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from pix2seq_d.atomic_file import replace_text
-from pix2seq_d.video_results_json import find_logs, read_frames, read_header
+from pix2seq_d.atomic_file import link, replace_text
+from pix2seq_d.json_lines import read_entries, read_header
+from pix2seq_d.video_results_json import find_logs
 
 JSON_NAME = "pred.json"
 PNGS = "pan_pred"
@@ -33,9 +32,9 @@ def write_flat(directory: Path, *, videos: Collection[str]) -> None:
         video = str(read_header(log).get("video"))
         if video not in videos:
             continue
-        for frame in read_frames(log):
+        for frame in read_entries(log):
             png = f"{frame['name']}.png"
-            _link(directory / "panoptic" / video / png, directory / PNGS / png)
+            link(directory / "panoptic" / video / png, directory / PNGS / png)
             annotations[frame["name"]] = {
                 "image_id": frame["name"],
                 "file_name": png,
@@ -43,12 +42,3 @@ def write_flat(directory: Path, *, videos: Collection[str]) -> None:
             }
     content = {"annotations": [annotations[name] for name in sorted(annotations)]}
     replace_text(directory / JSON_NAME, json.dumps(content))
-
-
-def _link(source: Path, target: Path) -> None:
-    # A link of an earlier run is to that run's file.
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pix2seq_d.atomic_file import WrittenWhole, replace_text
+from pix2seq_d.atomic_file import WrittenWhole, link, replace_text
 from pix2seq_d.image_files import File, open_image, png_bit_depth
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import (
@@ -134,13 +134,7 @@ class PanopticWriter(WrittenWhole):
         """
         if segments_info is None:
             segments_info = describe_segments(panoptic, self._label_space)
-        height, width = panoptic.ids.shape
-        image = {
-            "id": image_id,
-            "file_name": file_name,
-            "height": height,
-            "width": width,
-        }
+        image = describe_image(panoptic, image_id=image_id, file_name=file_name)
         path = self._add(image, segments_info)
         Image.fromarray(ids_to_rgb(panoptic.ids)).save(path)
         return path
@@ -148,18 +142,20 @@ class PanopticWriter(WrittenWhole):
     def take(
         self, png: Path, image: dict[str, Any], segments_info: list[dict[str, Any]]
     ) -> Path:
-        """Moves a PNG of another writer here, with what that one's JSON says of it.
+        """Adds a PNG that is written already; a link, or a copy where there are none.
 
         Args:
-          png: on the same file system.
-          image: its entry in `images`.
-          segments_info: of its annotation.
+          png: of `ids_to_rgb`.
+          image: of `describe_image`.
+          segments_info: of `describe_segments`.
         Returns:
           Path of the PNG, named as `write` would.
         Raises:
           ValueError: an image id given twice.
         """
-        return png.replace(self._add(image, segments_info))
+        path = self._add(image, segments_info)
+        link(png, path)
+        return path
 
     def close(self) -> None:
         """Writes the JSON (temporary file, then rename)."""
@@ -196,6 +192,14 @@ def free_stem(stem: str, taken: set[str]) -> str:
         name, number = f"{stem}-{number}", number + 1
     taken.add(name.lower())
     return name
+
+
+def describe_image(
+    panoptic: PanopticMap, *, image_id: ImageId, file_name: str
+) -> dict[str, Any]:
+    """An image's entry in the JSON's `images`."""
+    height, width = panoptic.ids.shape
+    return {"id": image_id, "file_name": file_name, "height": height, "width": width}
 
 
 def describe_segments(

@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pix2seq_d.atomic_file import WrittenWhole
+from pix2seq_d.atomic_file import WrittenWhole, link
 from pix2seq_d.image_files import File
+from pix2seq_d.json_lines import append_line, parse_line, read_entries
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment, ids_to_rgb, runs
 from pix2seq_d.panoptic_files import decode_map, describe_segments
 from pix2seq_d.video_results_json import (
     JSON_NAME,
-    append_line,
     check_same,
     find_logs,
     log_path,
-    parse_line,
-    read_frames,
     write_json,
 )
 
@@ -95,6 +93,17 @@ class VideoResults(WrittenWhole):
         return len(self._names)
 
     @property
+    def files(self) -> list[str]:
+        """The log and the PNGs of all finished frames, relative to the directory."""
+        pngs = (
+            folder / f"{name}.png"
+            for name in self._names
+            for folder in (self._panoptic, self._davis)
+        )
+        paths = (self._log, *pngs)
+        return [path.relative_to(self._directory).as_posix() for path in paths]
+
+    @property
     def note(self) -> str:
         """One line on tracks that are not among the DAVIS PNGs; "" if all are."""
         if not self._without_index:
@@ -146,6 +155,18 @@ class VideoResults(WrittenWhole):
         self._add(name, tracks)
         return self._panoptic / f"{name}.png"
 
+    def take(self, directory: Path) -> None:
+        """Adds the finished frames of the same video in another directory.
+
+        PNGs become links, or copies where the file system has none.
+        """
+        for entry in read_entries(log_path(directory, self._video)):
+            png = f"{entry['name']}.png"
+            for folder in (self._panoptic, self._davis):
+                link(directory / folder.parent.name / self._video / png, folder / png)
+            append_line(self._log, entry)
+            self._add(entry["name"], _track_numbers(entry["segments_info"]))
+
     def finished(self) -> Iterator[PanopticMap]:
         """Reads the finished frames again, in order, one at a time.
 
@@ -186,7 +207,7 @@ class VideoResults(WrittenWhole):
     def _clear(self, log: Path) -> None:
         """Removes what an earlier run has written, and nothing else."""
         if log.exists():
-            for entry in read_frames(log):
+            for entry in read_entries(log):
                 for folder in (self._panoptic, self._davis):
                     (folder / f"{entry['name']}.png").unlink(missing_ok=True)
             log.unlink()
@@ -209,7 +230,7 @@ def finished_frames(directory: Path, video: str) -> Iterator[PanopticMap]:
       ValueError: a PNG is damaged.
     """
     log = log_path(directory, video)
-    for entry in read_frames(log):
+    for entry in read_entries(log):
         segments = tuple(
             Segment(s["id"], s["category_id"], bool(s["iscrowd"]), s["instance"])
             for s in entry["segments_info"]

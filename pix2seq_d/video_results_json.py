@@ -1,10 +1,14 @@
-"""The logs of finished frames, and the JSON of all videos that is made of them."""
+"""The logs of finished frames, and the JSON of all videos that is made of them.
+
+The header of a log is {'video', 'categories', 'run'}.
+"""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pix2seq_d.json_lines import changed_field, read_entries, read_header
 from pix2seq_d.labels import LabelSpace
 
 JSON_NAME = "panoptic.json"
@@ -36,30 +40,6 @@ def find_logs(directory: Path) -> list[Path]:
     return sorted((directory / "frames").glob("*.jsonl"))
 
 
-def append_line(log: Path, entry: Mapping[str, Any]) -> None:
-    """Adds a line to a log: the header of the run, or a frame that is finished."""
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
-
-
-def parse_line(line: bytes) -> dict[str, Any] | None:
-    """A line of a log; None for one that was not finished."""
-    try:
-        return json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
-        return None
-
-
-def read_frames(log: Path) -> Iterator[dict[str, Any]]:
-    """Reads the finished frames of a log, one at a time, without the header."""
-    with log.open("rb") as file:
-        file.readline()
-        for line in file:
-            entry = parse_line(line)
-            if entry is not None:
-                yield entry
-
-
 def check_same(log: Path, header: Mapping[str, Any], field: str) -> None:
     """Refuses to go on with the log of another run.
 
@@ -73,22 +53,12 @@ def check_same(log: Path, header: Mapping[str, Any], field: str) -> None:
     before = read_header(log).get(field, header[field])
     if before == header[field]:
         return
-    what = f"other {field}"
-    if isinstance(before, dict):
-        names = sorted(before.keys() | header[field].keys())
-        changed = [n for n in names if before.get(n) != header[field].get(n)]
-        name = changed[0]
-        what = f"{name} {before.get(name)!r}, not {header[field].get(name)!r}"
+    is_group = isinstance(before, dict)
+    what = changed_field(before, header[field]) if is_group else f"other {field}"
     raise ValueError(
         f"{log}: was written with {what}; use the same, or another folder for the "
         "results"
     )
-
-
-def read_header(log: Path) -> dict[str, Any]:
-    """The first line of a log: {'video', 'categories', 'run'}; {} if cut off."""
-    with log.open("rb") as file:
-        return parse_line(file.readline()) or {}
 
 
 def _json_text(
@@ -99,7 +69,7 @@ def _json_text(
         log
         for log in find_logs(directory)
         if (videos is None or read_header(log).get("video") in videos)
-        and next(read_frames(log), None) is not None
+        and next(read_entries(log), None) is not None
     ]
     yield "{"
     for field, inner, entry_of in (
@@ -110,7 +80,7 @@ def _json_text(
         for k, log in enumerate(logs):
             video = json.dumps(read_header(log)["video"])
             yield f'{", " if k else ""}{{"video_id": {video}, "{inner}": ['
-            for n, frame in enumerate(read_frames(log)):
+            for n, frame in enumerate(read_entries(log)):
                 yield (", " if n else "") + json.dumps(entry_of(frame))
             yield "]}"
         yield "], "

@@ -24,6 +24,9 @@ TRACEBACK_VARIABLE = "PIX2SEQ_D_TRACEBACK"
 _PACKAGE = Path(__file__).resolve().parent.parent
 CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
+# Flags that name something on a disk, in whatever command they are.
+_PATHS = ("workdir", "output", "checkpoint")
+
 Main = Callable[[list[str]], int | None]
 
 
@@ -118,7 +121,7 @@ def parse(
       doc: begins the help.
       sections: title -> flags that the help lists under it, after the others.
     Raises:
-      UsageError: an unknown flag, a wrong value, a stray argument.
+      UsageError: an unknown flag, a wrong value, a stray argument, a path that is none.
     """
     if any(a in ("--help", "-help", "-h") for a in argv):
         print(f"{doc.rstrip()}\n\n{_help(values, sections or {})}")
@@ -135,7 +138,20 @@ def parse(
         raise UsageError(f"--config: {kind}: {_one_line(error)}") from error
     if len(rest) > 1:
         raise UsageError(f"unexpected argument {rest[1]!r}; --help lists the flags")
+    _check_local(values)
     return True
+
+
+def _check_local(values: flags.FlagValues) -> None:
+    """Raises UsageError for a gs://... that would become a local folder `gs:`."""
+    for name in _PATHS:
+        given = values[name].value if name in values else None
+        for value in given if isinstance(given, list) else [given or ""]:
+            if "://" in value:
+                raise UsageError(
+                    f"--{name}={value} is no folder; mount the bucket (gcsfuse) and "
+                    "give its path, or take a disk"
+                )
 
 
 def override(

@@ -5,6 +5,7 @@
   python -m launch.evaluate --workdir=work/shapes --report
   python -m launch.evaluate --workdir=work/shapes --ladder=1,2,5,10,20
   python -m launch.evaluate --workdir=work/shapes --follow
+  python -m launch.evaluate --workdir=work/shapes --shard=0/3    # on another host: 1/3
 
 Writes metrics.json, table.md, panoptic.json with panoptic/*.png, and examples.png
 (worst, median and best images) into <workdir>/evaluation/<step>. With --report also
@@ -12,6 +13,10 @@ report.html, one file to look into the results with any browser. With --ladder, 
 against the number of sampler steps instead: ladder.json, ladder.md and figures. With
 --follow it waits for the checkpoints of a training that another job runs, and ends
 when the last one is evaluated.
+
+Killed at any moment, the same command goes on after the last image that was scored; a
+finished evaluation begins anew. With --shard any number of hosts evaluate a part each;
+the results are those of one, to the byte.
 """
 
 import dataclasses
@@ -31,9 +36,11 @@ from pix2seq_d.cli import (
     evaluate_checkpoint,
     evaluate_ladder,
     evaluate_report,
+    evaluate_shard,
     evaluate_video,
     processes,
 )
+from pix2seq_d.cli.evaluate_shard import Share
 from pix2seq_d.config import Config
 from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training import checkpoint, follow
@@ -50,7 +57,7 @@ EVALUATION = "evaluation"  # folder of the results in a workdir
 
 def main(argv: list[str]) -> None:
     """The command `evaluate`."""
-    command = shlex.join(["python", "-m", "launch.evaluate", *argv])
+    command, given = shlex.join(["python", "-m", "launch.evaluate", *argv]), argv
     overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
     argv = [a for a in argv if a not in overrides]
     values = app.new_flags()
@@ -101,9 +108,10 @@ def main(argv: list[str]) -> None:
         lower_bound=0.0,
     )
     evaluate_ladder.define(values)
+    evaluate_shard.define(values)
     processes.define(values)
     assert __doc__
-    sections = {processes.SECTION: processes.NAMES}
+    sections = {m.SECTION: m.NAMES for m in (evaluate_shard, processes)}
     if not app.parse(values, argv, __doc__, sections=sections):
         return
     app.require(values, "workdir")
@@ -112,6 +120,7 @@ def main(argv: list[str]) -> None:
     if values.all_steps and not values.follow:
         raise app.UsageError("--all_steps works with --follow only; add it")
     ladder = evaluate_ladder.parse(values)
+    share = evaluate_shard.parse(values, given)
     if ladder and values.report:
         raise app.UsageError(
             "--ladder and --report exclude each other; run the ladder first, the "
@@ -123,13 +132,14 @@ def main(argv: list[str]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     compilation_cache.use()
     if values.follow:
-        _follow(values, overrides, command)
+        _follow(values, overrides, share, command)
         return
 
     # A training may be writing: all processes take what the first one sees.
     step = values.step or max(checkpoint.steps(Path(values.workdir)), default=None)
     trained = checkpoint.load(values.workdir, step=gather(step)[0])
     trained = _overridden(trained, overrides)
+    share = share.of_step(trained.step, given=values.step is not None)
     output = values.output
     if output is None:
         output = trained.workdir / EVALUATION / str(trained.step)
@@ -143,13 +153,13 @@ def main(argv: list[str]) -> None:
     predictor, source = kind.prepare(trained.config)
     if ladder:
         told = evaluate_ladder.evaluate(
-            trained, predictor, source, output, ladder=ladder, limit=values.limit
+            trained, predictor, source, output, ladder=ladder, share=share
         )
-        if jax.process_index() == 0:
+        if told is not None:
             print(told)
         return
-    report = kind.evaluate(trained, predictor, source, output, limit=values.limit)
-    if jax.process_index() == 0:
+    report = kind.evaluate(trained, predictor, source, output, share=share)
+    if report is not None:
         print(kind.summary(report, source.label_space, output))
         if values.report:
             written = evaluate_report.write(
@@ -163,7 +173,9 @@ def _kind(config: Config) -> Any:
     return evaluate_video if config.model.num_cond_frames else evaluate_checkpoint
 
 
-def _follow(values: flags.FlagValues, overrides: Sequence[str], command: str) -> None:
+def _follow(
+    values: flags.FlagValues, overrides: Sequence[str], share: Share, command: str
+) -> None:
     """Evaluates checkpoints as they come."""
     workdir = Path(values.workdir).resolve()
     output = Path(values.output) if values.output else workdir / EVALUATION
@@ -183,11 +195,9 @@ def _follow(values: flags.FlagValues, overrides: Sequence[str], command: str) ->
         config = trained.config
         predictor, source = prepared(config)
         folder = output / str(step)
-        report = _kind(config).evaluate(
-            trained, predictor, source, folder, limit=values.limit
-        )
-        say(eval_line(report, step, config.train.num_steps))
-        if jax.process_index() == 0:
+        report = _kind(config).evaluate(trained, predictor, source, folder, share=share)
+        if report is not None:
+            say(eval_line(report, step, config.train.num_steps))
             if values.report:
                 evaluate_report.write(
                     *(report, trained, source, folder),

@@ -3,26 +3,36 @@
 import dataclasses
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 from PIL import Image
 
+from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
 from pix2seq_d.evaluation import table
-from pix2seq_d.evaluation.runner import Evaluation, Report
+from pix2seq_d.evaluation.categories import Categories
+from pix2seq_d.evaluation.image_scores import ImageScore, Report, reports
+from pix2seq_d.evaluation.runner import Evaluation, Scored
+from pix2seq_d.evaluation.shards import Record, Shards
 from pix2seq_d.inference.predictor import Predictor, eval_settings
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.panoptic_files import PanopticWriter, read_map
+from pix2seq_d.panoptic import ids_to_rgb
+from pix2seq_d.panoptic_files import (
+    PanopticWriter,
+    describe_image,
+    describe_segments,
+    read_map,
+)
 from pix2seq_d.panoptic_index import read_index
-from pix2seq_d.panoptic_shares import merge_shares, share_folder
 from pix2seq_d.progress import Progress
 from pix2seq_d.report.chosen import choose
 from pix2seq_d.sharding import mesh as meshes
-from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.journal import say
 from pix2seq_d.visualize.sheet import SheetRow, contact_sheet
@@ -42,56 +52,70 @@ def evaluate(
     source: Source,
     output: Path,
     *,
-    limit: int | None = None,
-) -> Report:
+    share: Share = WHOLE,
+) -> Report | None:
     """Evaluates and writes the files; all processes have to call it.
 
     They are metrics.json, table.md, panoptic.json with panoptic/*.png, examples.png.
+    An evaluation that was not finished in the same output goes on.
 
     Args:
       trained: the checkpoint.
       predictor: of its config.
       source: labelled images.
       output: made if absent; one folder for all processes.
-      limit: number of leading images; None takes all.
+      share: what this command evaluates.
+    Returns:
+      The results; None where this process does not write them.
     """
     config = trained.config
     sources.check_labels(trained.labels, source.label_space)
-    process, count = jax.process_index(), jax.process_count()
+    total = share.total(len(source))
+    size = {"total": total, "unit": "image"}
+    shards = open_shards(output, trained, kind="images", total=total)
+    positions = left(shards, share, **size)
     evaluation = Evaluation(
         functools.partial(predictor.labels, trained.variables),
         source,
         eval_settings(config, predictor.mesh),
-        limit=limit,
-        process_index=process,
-        process_count=count,
+        positions=positions,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
     )
-    say(
-        f"evaluating step {trained.step} on {evaluation.total} images, "
-        f"{config.diffusion.num_steps} sampler steps ..."
-    )
-    share = share_folder(output, process, count)
-    share.mkdir(parents=True, exist_ok=True)
+    if positions:
+        say(
+            f"evaluating step {trained.step} on {len(positions)} images, "
+            f"{config.diffusion.num_steps} sampler steps ..."
+        )
     progress = Progress("evaluate", len(evaluation.mine), unit="image")
-    with PanopticWriter(share, source.label_space) as writer:
+    with under_way(shards):
         for done, scored in enumerate(evaluation, start=1):
-            writer.write(
-                scored.prediction,
-                image_id=scored.example.image_id,
-                file_name=scored.example.file_name,
-            )
-            if process:
+            _record(scored, shards, source.label_space)
+            if jax.process_index():
                 continue
             if done == 1:
                 progress.restart(done)  # what came before was compiling
             progress.update(done)
-    report = evaluation.report()
-    shares = gather(evaluation.mine)
-    if process == 0:
-        if count > 1:
-            merge_shares(output, source.label_space, shares)
-        _write_results(report, trained, source, output)
-    return report
+    write = functools.partial(
+        _write_results, trained=trained, source=source, output=output
+    )
+    return finish(shards, share, write, **size)
+
+
+def _record(scored: Scored, shards: Shards, label_space: LabelSpace) -> None:
+    """Writes a prediction and its score where they are kept until all are there."""
+    example, prediction = scored.example, scored.prediction
+    image = describe_image(
+        prediction, image_id=example.image_id, file_name=example.file_name
+    )
+    entry = {
+        "score": scored.score.to_json(),
+        "image": image,
+        "segments_info": describe_segments(prediction, label_space),
+    }
+    png = f"{scored.index}.png"
+    Image.fromarray(ids_to_rgb(prediction.ids)).save(shards.own / png)
+    shards.add(scored.index, entry, files=[png])
 
 
 def summary(report: Report, labels: LabelSpace, output: Path) -> str:
@@ -107,13 +131,23 @@ def summary(report: Report, labels: LabelSpace, output: Path) -> str:
 
 
 def _write_results(
-    report: Report, trained: Trained, source: Source, output: Path
-) -> None:
+    records: Mapping[int, Record], *, trained: Trained, source: Source, output: Path
+) -> Report:
     labels = source.label_space
+    with PanopticWriter(output, labels) as writer:
+        for position, record in records.items():
+            png = record.folder / f"{position}.png"
+            writer.take(png, record.score["image"], record.score["segments_info"])
+    scores = (
+        (position, ImageScore.from_json(record.score["score"]))
+        for position, record in records.items()
+    )
+    (report,) = reports(scores, Categories.of(labels))
     write_scores(
         output, trained, table.markdown(report, labels), table.to_json(report, labels)
     )
     _write_examples(output, source, report)
+    return report
 
 
 def write_scores(

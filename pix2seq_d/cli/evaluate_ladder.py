@@ -1,12 +1,12 @@
 """One checkpoint evaluated with several sampler settings; images are encoded once."""
 
+import collections
 import dataclasses
 import functools
 import itertools
 import json
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,18 @@ import jax
 from absl import flags
 
 from pix2seq_d.cli import app
+from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_shard import WHOLE, Share
+from pix2seq_d.cli.ladder_times import Timed, seconds_per_image
+from pix2seq_d.config import DiffusionConfig
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
 from pix2seq_d.evaluation import ladder_table
+from pix2seq_d.evaluation.categories import Categories
+from pix2seq_d.evaluation.diagnosis import Diagnosis
+from pix2seq_d.evaluation.image_scores import ImageScore, reports
 from pix2seq_d.evaluation.ladder import LadderEvaluation, Rung
+from pix2seq_d.evaluation.shards import Record
 from pix2seq_d.inference.predictor import Predictor, eval_settings
 from pix2seq_d.progress import Progress
 from pix2seq_d.report import ladder as ladder_page
@@ -95,12 +103,13 @@ def evaluate(
     output: Path,
     *,
     ladder: Ladder,
-    limit: int | None = None,
-) -> str:
+    share: Share = WHOLE,
+) -> str | None:
     """Evaluates and writes the files; all processes have to call it.
 
     They are ladder.json, ladder.md, pq_against_steps.svg and .png, and with several
-    time differences pq_against_time_difference.svg and .png.
+    time differences pq_against_time_difference.svg and .png. An evaluation that was
+    not finished in the same output goes on.
 
     Args:
       trained: the checkpoint.
@@ -108,9 +117,9 @@ def evaluate(
       source: labelled images.
       output: made if absent; one folder for all processes.
       ladder: the settings.
-      limit: number of leading images; None takes all.
+      share: what this command evaluates.
     Returns:
-      What a person is told at the end.
+      What a person is told at the end; None where this process does not write files.
     """
     config = trained.config
     sources.check_labels(trained.labels, source.label_space)
@@ -119,10 +128,15 @@ def evaluate(
         dataclasses.replace(config.diffusion, num_steps=n, time_difference=td)
         for td, n in itertools.product(times, ladder.steps)
     ]
-    encode = _Timed(functools.partial(predictor.encode, trained.variables))
+    total = share.total(len(source))
+    size = {"total": total, "unit": "image"}
+    rungs = [[sampler.num_steps, sampler.time_difference] for sampler in samplers]
+    shards = open_shards(output, trained, kind="ladder", total=total, ladder=rungs)
+    positions = left(shards, share, **size)
+    encode = Timed(functools.partial(predictor.encode, trained.variables))
     sample = functools.partial(predictor.sample, trained.variables)
     predict = [
-        _Timed(functools.partial(sample, diffusion=sampler)) for sampler in samplers
+        Timed(functools.partial(sample, diffusion=sampler)) for sampler in samplers
     ]
     settings = eval_settings(config, predictor.mesh)
     evaluation = LadderEvaluation(
@@ -130,41 +144,63 @@ def evaluate(
         predict,
         source,
         settings,
-        limit=limit,
+        positions=positions,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    say(
-        f"evaluating step {trained.step} on {evaluation.total} images, encoded once, "
-        f"with {', '.join(map(str, ladder.steps))} sampler steps and time difference "
-        f"{', '.join(f'{td:g}' for td in times)} ..."
-    )
+    if positions:
+        say(
+            f"evaluating step {trained.step} on {len(positions)} images, encoded once, "
+            f"with {', '.join(map(str, ladder.steps))} sampler steps and time "
+            f"difference {', '.join(f'{td:g}' for td in times)} ..."
+        )
     # By sampler steps: those are what takes the time.
     work = [sampler.num_steps for sampler in samplers]
     progress = Progress("ladder", len(evaluation.mine) * sum(work), unit="sampler step")
     done, compiling = 0, True
-    for number in evaluation:
-        done += work[number]
-        if jax.process_index():
-            continue
-        if compiling:
-            progress.restart(done)
-            compiling = not predict[-1].calls
-        progress.update(done)
+    found: dict[int, list[Diagnosis]] = collections.defaultdict(list)
+    with under_way(shards):
+        for number, scored in evaluation:
+            found[scored.index] += scored.score.found
+            if number == len(samplers) - 1:
+                score = ImageScore(scored.score.oracle, tuple(found.pop(scored.index)))
+                spent = [
+                    timed.spent(settings.batch_size) for timed in (encode, *predict)
+                ]
+                shards.add(scored.index, score.to_json(), seconds=spent)
+            done += work[number]
+            if jax.process_index():
+                continue
+            if compiling:
+                progress.restart(done)
+                compiling = not predict[-1].calls
+            progress.update(done)
+    write = functools.partial(
+        _write_results, trained=trained, source=source, output=output, samplers=samplers
+    )
+    return finish(shards, share, write, **size)
+
+
+def _write_results(
+    records: Mapping[int, Record],
+    *,
+    trained: Trained,
+    source: Source,
+    output: Path,
+    samplers: Sequence[DiffusionConfig],
+) -> str:
+    scores = ((k, ImageScore.from_json(record.score)) for k, record in records.items())
+    encoding, *sampling = seconds_per_image(records.values())
     rungs = [
-        Rung(
-            sampler.num_steps,
-            sampler.time_difference,
-            report,
-            timed.seconds_per_row(settings.batch_size),
-        )
-        for sampler, report, timed in zip(
-            samplers, evaluation.reports(), predict, strict=True
+        Rung(sampler.num_steps, sampler.time_difference, report, seconds)
+        for sampler, report, seconds in zip(
+            samplers,
+            reports(scores, Categories.of(source.label_space)),
+            sampling,
+            strict=True,
         )
     ]
-    encoding = encode.seconds_per_row(settings.batch_size)
-    if jax.process_index() == 0:
-        _write(rungs, trained, source, output, encoding=encoding)
+    _write(rungs, trained, source, output, encoding=encoding)
     return _summary(rungs, output, encoding=encoding)
 
 
@@ -231,29 +267,3 @@ def _numbers(name: str, text: str, kind: Callable[[str], Any], what: str) -> tup
     if len(set(numbers)) < len(numbers):
         raise app.UsageError(f"--{name}={text}: a number is there twice; drop one")
     return tuple(numbers)
-
-
-class _Timed:
-    """A function that knows how long it takes; its first call, which compiles, apart.
-
-    Attributes:
-      calls: how many there were.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._seconds = 0.0
-        self.calls = 0
-
-    def __call__(self, *args: Any) -> Any:
-        start = time.perf_counter()
-        result = jax.block_until_ready(self._function(*args))
-        if self.calls:
-            self._seconds += time.perf_counter() - start
-        self.calls += 1
-        return result
-
-    def seconds_per_row(self, batch_size: int) -> float | None:
-        """Seconds for a row of a batch; None where there was one batch only."""
-        later = self.calls - 1
-        return self._seconds / (later * batch_size) if later > 0 else None

@@ -11,7 +11,7 @@ import jax
 from pix2seq_d.atomic_file import replace_text
 from pix2seq_d.cli.evaluate_video import frames_of
 from pix2seq_d.data.source import Source, VideoSource
-from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.models import parameter_count
 from pix2seq_d.panoptic_files import read_map

@@ -1,20 +1,24 @@
 """One checkpoint of a video model evaluated, and the files that come of it."""
 
 import dataclasses
-from collections.abc import Collection, Iterator
+import functools
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jax
 import numpy as np
 from PIL import Image
 
 from pix2seq_d.cli.evaluate_checkpoint import write_scores
+from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Example, VideoSource
 from pix2seq_d.evaluation import video_table
-from pix2seq_d.evaluation.video_runner import ScoredFrame
+from pix2seq_d.evaluation.shards import Record
+from pix2seq_d.evaluation.video_runner import ScoredFrame, VideoEvaluation
 from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.flat_results import JSON_NAME as FLAT_JSON
 from pix2seq_d.flat_results import write_flat
@@ -24,9 +28,8 @@ from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment, areas
 from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
-from pix2seq_d.sharding.gather import gather
 from pix2seq_d.training.checkpoint import Trained
-from pix2seq_d.training.evaluate import video_evaluation
+from pix2seq_d.training.evaluate import leading_videos, video_evaluation
 from pix2seq_d.training.journal import say
 from pix2seq_d.video_results import VideoResults, finished_frames
 from pix2seq_d.video_results_json import write_json
@@ -54,66 +57,89 @@ def evaluate(
     source: VideoSource,
     output: Path,
     *,
-    limit: int | None = None,
-) -> VideoReport:
+    share: Share = WHOLE,
+) -> VideoReport | None:
     """Evaluates and writes the files; all processes have to call it.
 
     They are metrics.json, table.md, panoptic.json with panoptic/<video>/*.png (VIPSeg's
     layout), davis/<video>/*.png, examples.png and, of Cityscapes-VPS, pred.json with
-    pan_pred/*.png. PNGs have the names of the dataset's frames, if these have any.
+    pan_pred/*.png. PNGs have the names of the dataset's frames, if these have any. An
+    evaluation that was not finished in the same output goes on, with whole videos.
 
     Args:
       trained: the checkpoint.
       predictor: of its config.
       source: labelled videos.
       output: made if absent; one folder for all processes.
-      limit: take the leading videos that hold this many frames; None takes all.
+      share: what this command evaluates; its limit takes the leading videos that hold
+        so many frames.
+    Returns:
+      The results; None where this process does not write them.
     """
     config = trained.config
     sources.check_labels(trained.labels, source.label_space)
+    total = leading_videos(source, share.limit)
+    size = {"total": total, "unit": "video"}
+    shards = open_shards(output, trained, kind="videos", total=total)
     evaluation = video_evaluation(
-        predictor.of(trained.variables), predictor.mesh, source, config, limit=limit
+        predictor.of(trained.variables),
+        predictor.mesh,
+        source,
+        config,
+        positions=left(shards, share, **size),
     )
     diffusion = config.diffusion
-    say(
-        f"evaluating step {trained.step} on {evaluation.total} videos, "
-        f"{diffusion.num_steps} sampler steps for the first frame and "
-        f"{diffusion.num_steps_next} for each later one ..."
-    )
-    mine = evaluation.mine
+    if evaluation.num_videos:
+        say(
+            f"evaluating step {trained.step} on {evaluation.num_videos} videos, "
+            f"{diffusion.num_steps} sampler steps for the first frame and "
+            f"{diffusion.num_steps_next} for each later one ..."
+        )
+    mine = {source.videos[k].name: k for k in evaluation.mine}
     most = config.evaluation.max_frames or len(source)
-    total = sum(min(source.videos[k].stop - source.videos[k].start, most) for k in mine)
-    progress = Progress("evaluate", total, unit="frame")
-    run = {
+    frames = sum(
+        min(v.stop - v.start, most)
+        for v in map(source.videos.__getitem__, mine.values())
+    )
+    progress = Progress("evaluate", frames, unit="frame")
+    run = _run(trained)
+    writers: dict[str, VideoResults] = {}
+    with under_way(shards):
+        for done, scored in enumerate(evaluation, start=1):
+            name = scored.video
+            if name not in writers:
+                writers[name] = VideoResults(
+                    shards.own, name, source.label_space, run=run
+                )
+            writers[name].write(
+                scored_map(scored, source.label_space, rule=config.data.ids),
+                time_s=0.0,
+                name=_frame_name(scored),
+            )
+            if scored.score is not None:
+                shards.add(mine[name], scored.score, files=writers.pop(name).files)
+            if jax.process_index() == 0:
+                if done == 1:
+                    progress.restart(done)  # what came before was compiling
+                progress.update(done)
+    write = functools.partial(
+        _write_results,
+        evaluation=evaluation,
+        trained=trained,
+        source=source,
+        output=output,
+    )
+    return finish(shards, share, write, **size)
+
+
+def _run(trained: Trained) -> dict[str, Any]:
+    """What the logs of the videos say that they come of."""
+    return {
         "checkpoint": str(trained.workdir),
         "step": trained.step,
-        "sampler": dataclasses.asdict(diffusion),
-        "evaluation": dataclasses.asdict(config.evaluation),
+        "sampler": dataclasses.asdict(trained.config.diffusion),
+        "evaluation": dataclasses.asdict(trained.config.evaluation),
     }
-    writers: dict[str, VideoResults] = {}
-    for done, scored in enumerate(evaluation, start=1):
-        if scored.video not in writers:
-            writers[scored.video] = VideoResults(
-                output, scored.video, source.label_space, run=run
-            )
-        writers[scored.video].write(
-            scored_map(scored, source.label_space, rule=config.data.ids),
-            time_s=0.0,
-            name=_frame_name(scored),
-        )
-        if jax.process_index() == 0:
-            if done == 1:
-                progress.restart(done)  # what came before was compiling
-            progress.update(done)
-    report = evaluation.report()
-    gather(None)  # all PNGs are there
-    if jax.process_index() == 0:
-        _write_results(report, trained, source, output)
-        # Not those that an earlier evaluation of more videos has left there.
-        write_json(output, source.label_space, videos=evaluation.names)
-        if config.data.source.name == "cityscapes_vps":
-            write_flat(output, videos=evaluation.names)
-    return report
 
 
 def summary(report: VideoReport, _: LabelSpace, output: Path) -> str:
@@ -170,15 +196,28 @@ def _frame_name(scored: ScoredFrame) -> str | None:
 
 
 def _write_results(
-    report: VideoReport,
+    records: Mapping[int, Record],
+    *,
+    evaluation: VideoEvaluation,
     trained: Trained,
     source: VideoSource,
     output: Path,
-) -> None:
+) -> VideoReport:
+    labels, run = source.label_space, _run(trained)
+    names = []
+    for position, record in records.items():
+        names.append(source.videos[position].name)
+        VideoResults(output, names[-1], labels, run=run).take(record.folder)
+    # Not those that an earlier evaluation of more videos has left there.
+    write_json(output, labels, videos=names)
+    if trained.config.data.source.name == "cityscapes_vps":
+        write_flat(output, videos=names)
+    report = evaluation.total(record.score for record in records.values())
     write_scores(
         output, trained, video_table.markdown(report), video_table.to_json(report)
     )
     _write_examples(report, source, output)
+    return report
 
 
 def frames_of(

@@ -15,6 +15,7 @@ COMMANDS = {
     "curves": "loss, quality, learning rate of trainings as a figure",
     "metrics": "PQ, STQ, VPQ, J&F or mIoU of files; no model needed",
     "doctor": "what is wrong with a dataset, and where; converts labels",
+    "reproduce": "a table of the paper, or a small study: plan, run, compare",
     "summary": "shapes, parameters and FLOPs of a model",
 }
 
@@ -33,3 +34,7 @@ def main() -> int:
         return 1
     command = importlib.import_module(f"pix2seq_d.cli.{name}")
     return app.run(command.main, f"pix2seq-d {name}", sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

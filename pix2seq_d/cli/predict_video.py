@@ -9,12 +9,13 @@ from typing import Any
 
 from pix2seq_d.frame_folders import image_files
 from pix2seq_d.inference.stream import Stream, StreamState
+from pix2seq_d.json_lines import read_header
 from pix2seq_d.progress import Progress
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.video import Video
 from pix2seq_d.video_files import open_video
 from pix2seq_d.video_results import VideoResults
-from pix2seq_d.video_results_json import log_path, read_header
+from pix2seq_d.video_results_json import log_path
 from pix2seq_d.video_writer import VideoWriter
 from pix2seq_d.visualize.timeline import Timeline, advance
 from pix2seq_d.visualize.track_video import draw_frame

@@ -17,8 +17,12 @@ CLOCK_GHZ = {"TPU v4": 1.05, "TPU v5e": 1.5, "TPU v5p": 1.75, "TPU v6e": 1.75}
 def device_hours(config: Config, accelerator: Accelerator) -> float:
     """Hours of one device for all steps, at `UTILIZATION` of its peak."""
     flops = image_flops(config.model, config.diffusion) * config.train.batch_size
-    seconds = flops / (accelerator.bf16_tflops * 1e12 * UTILIZATION)
-    return seconds * config.train.num_steps / 3600
+    return hours(flops * config.train.num_steps, accelerator)
+
+
+def hours(flops: float, accelerator: Accelerator) -> float:
+    """Hours of one device for some arithmetic, at `UTILIZATION` of its peak."""
+    return flops / (accelerator.bf16_tflops * 1e12 * UTILIZATION) / 3600
 
 
 def number(value: float) -> str:

@@ -130,6 +130,15 @@ class Counts:
         fields = [np.array(data[f.name], np.int64) for f in dataclasses.fields(cls)]
         return cls(fields[0].reshape(-1, 2), *fields[1:])
 
+    def table(self) -> np.ndarray:
+        """[C, 5] int64, a row for each category; `of_table` is the inverse."""
+        return np.column_stack([self.iou_parts, self.tp, self.fp, self.fn])
+
+    @classmethod
+    def of_table(cls, table: np.ndarray) -> "Counts":
+        """The counts that `table` gave."""
+        return cls(table[:, :2], *table[:, 2:].T)
+
 
 def groups(is_thing: np.ndarray) -> np.ndarray:
     """[3, C] bool: the categories in each of GROUPS; `is_thing` is [C] bool."""

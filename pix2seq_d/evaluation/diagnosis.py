@@ -20,7 +20,6 @@ of which nothing is found would leave the mean.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,9 @@ from pix2seq_d.evaluation.overlap import Overlap
 # The kinds whose repair gives a map, and so counts of its own.
 REPAIRED = KINDS[:3]
 INEXACT = "inexact"
+
+# Of `Diagnosis.table`: counts as they are and as repaired, then fn and fp by kind.
+COLUMNS = 5 * (1 + len(REPAIRED)) + 2 * len(KINDS)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,23 +119,20 @@ class Diagnosis:
         quality = np.where(counts.tp > 0, counts.sq, 1.0)
         return quality * tp / np.maximum(tp + errors / 2, 0.5), tp + errors > 0
 
-    def to_json(self) -> dict[str, Any]:
-        """The diagnosis as JSON types; `from_json` is the inverse."""
-        return {
-            "counts": self.counts.to_json(),
-            "repaired": [counts.to_json() for counts in self.repaired],
-            "fn": self.fn.tolist(),
-            "fp": self.fp.tolist(),
-        }
+    def table(self) -> np.ndarray:
+        """[C, COLUMNS] int64, a row for each category; `of_table` is the inverse."""
+        counts = [counts.table() for counts in (self.counts, *self.repaired)]
+        return np.concatenate([*counts, self.fn.T, self.fp.T], axis=1)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Diagnosis":
-        """The diagnosis that `to_json` gave."""
-        return cls(
-            Counts.from_json(data["counts"]),
-            tuple(Counts.from_json(counts) for counts in data["repaired"]),
-            *(np.array(data[name], np.int64) for name in ("fn", "fp")),
+    def of_table(cls, table: np.ndarray) -> "Diagnosis":
+        """The diagnosis that `table` gave."""
+        *parts, kinds = np.split(
+            table, range(5, COLUMNS - 2 * len(KINDS) + 1, 5), axis=1
         )
+        now, *repaired = map(Counts.of_table, parts)
+        fn, fp = np.split(kinds.T, 2)
+        return cls(now, tuple(repaired), fn, fp)
 
 
 def diagnose(overlap: Overlap, matching: Matching) -> Diagnosis:

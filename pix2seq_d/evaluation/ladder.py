@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pix2seq_d.data.source import Source
-from pix2seq_d.evaluation.runner import Evaluation, PredictFn, Report, Settings
+from pix2seq_d.evaluation.image_scores import Report
+from pix2seq_d.evaluation.runner import Evaluation, PredictFn, Scored, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Rung:
 
 
 class LadderEvaluation:
-    """Runs several predict functions over a source; iterate it, then take `reports()`.
+    """Runs several predict functions over a source; iterate it.
 
     Args:
       encode_fn: images [B, H, W, 3] float32 -> what the predict functions take for
@@ -41,10 +42,9 @@ class LadderEvaluation:
       predict_fns: one for each rung, see `PredictFn`.
       source: labelled images.
       settings: sizes and post-processing.
-      **share: `limit`, `process_index` and `process_count` of `Evaluation`.
+      **share: `positions`, `process_index` and `process_count` of `Evaluation`.
 
     Attributes:
-      total: images, of all processes.
       mine: positions in the source of this process's images.
     """
 
@@ -61,20 +61,15 @@ class LadderEvaluation:
             Evaluation(predict_fn, source, settings, **share)
             for predict_fn in predict_fns
         ]
-        self.total, self.mine = self._rungs[0].total, self._rungs[0].mine
+        self.mine = self._rungs[0].mine
 
-    def __iter__(self) -> Iterator[int]:
-        """Yields the number of the rung of every prediction as it is scored."""
+    def __iter__(self) -> Iterator[tuple[int, Scored]]:
+        """Yields every prediction as it is scored, with the number of its rung.
+
+        Those of one image come in the order of the rungs.
+        """
         for batch, rows in self._rungs[0].batches():
             encoded = self._encode_fn(batch["image"])
             for number, rung in enumerate(self._rungs):
-                for _ in rung.score(encoded, batch["index"], rows):
-                    yield number
-
-    def reports(self) -> list[Report]:
-        """Results over the images of all processes; each has to call it.
-
-        Raises:
-          IncompleteEvaluation: as `Evaluation.report`.
-        """
-        return [rung.report() for rung in self._rungs]
+                for scored in rung.score(encoded, batch["index"], rows):
+                    yield number, scored

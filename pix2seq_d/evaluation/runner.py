@@ -16,10 +16,11 @@ import numpy as np
 
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, Source
-from pix2seq_d.evaluation.counts import Counts, summary
-from pix2seq_d.evaluation.diagnosis import Diagnosis, diagnose
+from pix2seq_d.evaluation.categories import Categories
+from pix2seq_d.evaluation.counts import Counts
+from pix2seq_d.evaluation.diagnosis import diagnose
+from pix2seq_d.evaluation.image_scores import ImageScore, Report, check_once, reports
 from pix2seq_d.evaluation.overlap import compare
-from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.inference.postprocess import to_panoptic
 from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
@@ -81,41 +82,13 @@ class Scored:
       index: its position in the source.
       example: image and truth.
       prediction: at original size.
-      pq: mean PQ over the categories in truth or prediction.
-      oracle_pq: the same for the truth sent through mask size.
+      score: of the prediction.
     """
 
     index: int
     example: Example
     prediction: PanopticMap
-    pq: float
-    oracle_pq: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """Results over all images.
-
-    Attributes:
-      pq: as `PanopticQuality.result` gives it.
-      oracle: the same for the truth sent through mask size.
-      images: position in the source -> the image's own mean PQ, in order.
-      diagnosis: what each kind of error costs, as `Diagnosis.result`.
-    """
-
-    pq: dict[str, dict[Any, Any]]
-    oracle: dict[str, dict[Any, Any]]
-    images: dict[int, float]
-    diagnosis: dict[str, dict[Any, Any]]
-
-    @property
-    def num_images(self) -> int:
-        """Number of images evaluated."""
-        return len(self.images)
-
-
-class IncompleteEvaluation(RuntimeError):
-    """Not every image was evaluated exactly once."""
+    score: ImageScore
 
 
 class Evaluation:
@@ -125,9 +98,12 @@ class Evaluation:
       predict_fn: see `PredictFn`; B is this process's share of a batch.
       source: labelled images.
       settings: sizes and post-processing.
-      limit: number of leading images; None takes all.
+      positions: of the images to take in the source, in order; None takes all.
       process_index: this process, in [0, process_count).
       process_count: processes that evaluate, each with a share of the images.
+
+    Attributes:
+      mine: positions of this process's images.
     """
 
     def __init__(
@@ -136,25 +112,24 @@ class Evaluation:
         source: Source,
         settings: Settings,
         *,
-        limit: int | None = None,
+        positions: Sequence[int] | None = None,
         process_index: int = 0,
         process_count: int = 1,
     ) -> None:
         self._predict_fn = predict_fn
         self._source = source
         self._settings = settings
-        self._oracle = PanopticQuality(source.label_space)
-        self._categories = self._oracle.categories
-        self._diagnosis = Diagnosis.zeros(len(self._categories))
-        self._scored: list[tuple[int, float]] = []
+        self._categories = Categories.of(source.label_space)
+        self._scored: list[tuple[int, dict[str, Any]]] = []
         self._process_count = process_count
-        self.total = len(source) if limit is None else min(limit, len(source))
-        self._share = eval_data.share(
-            self.total,
+        self._positions = range(len(source)) if positions is None else positions
+        share = eval_data.share(
+            len(self._positions),
             batch_size=settings.batch_size,
             process_index=process_index,
             process_count=process_count,
         )
+        self._share = [self._positions[k] if k >= 0 else -1 for k in share]
         self.mine = [index for index in self._share if index >= 0]
 
     def __iter__(self) -> Iterator[Scored]:
@@ -207,17 +182,9 @@ class Evaluation:
             )
             overlap = compare(row.example.panoptic, prediction, self._categories)
             found = diagnose(overlap, overlap.match())
-            self._diagnosis += found
-            self._oracle.add(row.oracle)
-            pq = found.counts.mean_pq()
-            self._scored.append((row.index, pq))
-            yield Scored(
-                row.index,
-                row.example,
-                prediction,
-                pq,
-                row.oracle.mean_pq(),
-            )
+            score = ImageScore(row.oracle, (found,))
+            self._scored.append((row.index, score.to_json()))
+            yield Scored(row.index, row.example, prediction, score)
 
     def report(self) -> Report:
         """Results over the images of all processes; each has to call it.
@@ -225,37 +192,10 @@ class Evaluation:
         Raises:
           IncompleteEvaluation: an image is missing or was scored twice.
         """
-        shares = gather(
-            {
-                "diagnosis": self._diagnosis.to_json(),
-                "oracle": self._oracle.counts.to_json(),
-                "scored": self._scored,
-            }
-        )
-        scored = sorted(
-            (index, pq) for share in shares for index, pq in share["scored"]
-        )
-        if [index for index, _ in scored] != list(range(self.total)):
-            raise IncompleteEvaluation(
-                f"{len({index for index, _ in scored})} of {self.total} images were "
-                f"evaluated, in {len(scored)} turns by {len(shares)} process(es); "
-                "evaluate each image once, in as many processes as share them"
-            )
-        diagnosis = Diagnosis.zeros(len(self._categories))
-        oracle = PanopticQuality(self._categories)
-        for share in shares:
-            diagnosis += Diagnosis.from_json(share["diagnosis"])
-            oracle.add(Counts.from_json(share["oracle"]))
-        return Report(
-            pq=summary(
-                diagnosis.counts,
-                is_thing=self._categories.is_thing,
-                ids=self._categories.ids,
-            ),
-            oracle=oracle.result(),
-            images=dict(scored),
-            diagnosis=diagnosis.result(self._categories),
-        )
+        shares = gather(self._scored)
+        scored = [(k, ImageScore.from_json(s)) for share in shares for k, s in share]
+        check_once([k for k, _ in scored], self._positions, what="images")
+        return reports(scored, self._categories)[0]
 
     def _finish(
         self, labels: np.ndarray, example: Example, *, unpadded: Sequence[int]

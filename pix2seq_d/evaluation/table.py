@@ -4,7 +4,7 @@ from typing import Any
 
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.evaluation.counts import GROUPS
-from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.labels import LabelSpace
 

@@ -12,7 +12,7 @@ and back: the most that this mask size allows.
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,9 +21,10 @@ from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.source import Example, VideoSource
 from pix2seq_d.data.workers import ordered_map
 from pix2seq_d.evaluation.frame_pair import FramePair
+from pix2seq_d.evaluation.image_scores import check_once
 from pix2seq_d.evaluation.label_overlap import LabelOverlap
 from pix2seq_d.evaluation.readers.davis_frames import MAX_PROPOSALS
-from pix2seq_d.evaluation.runner import IncompleteEvaluation, Settings
+from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.evaluation.stq import VoidClass
 from pix2seq_d.evaluation.video_labels import (
     code,
@@ -77,6 +78,8 @@ class ScoredFrame:
       instance: [H, W] int32 in [0, max_instances), as STQ and VPQ have it.
       drawn: [H, W] int32, the same before ids were renumbered, as J&F has it.
       steps: that the sampler took.
+      score: with the last frame that of the whole video, of JSON types, which
+        `VideoEvaluation.total` takes; None with all before.
     """
 
     video: str
@@ -86,6 +89,7 @@ class ScoredFrame:
     instance: np.ndarray
     drawn: np.ndarray
     steps: int
+    score: dict[str, Any] | None
 
 
 class VideoEvaluation:
@@ -102,7 +106,7 @@ class VideoEvaluation:
         too, is void; then J&F is scored, too, with only the crowds as its void.
       clips_at_once: videos in a call, over all processes.
       frames_at_once: T, frames of each video in a call.
-      limit: number of leading videos; None takes all.
+      positions: of the videos to take in `source.videos`; None takes all.
       process_index: this process, in [0, process_count).
       process_count: processes that evaluate, each with a share of the videos.
       max_frames: take the first so many frames of each video, as the reference's
@@ -113,6 +117,10 @@ class VideoEvaluation:
     Raises:
       ValueError: an argument is out of range, a video has no frames, or there are
         more ids than J&F scores.
+
+    Attributes:
+      num_videos: of all processes.
+      mine: positions of this process's videos.
     """
 
     def __init__(
@@ -123,7 +131,7 @@ class VideoEvaluation:
         *,
         clips_at_once: int,
         frames_at_once: int,
-        limit: int | None = None,
+        positions: Sequence[int] | None = None,
         process_index: int = 0,
         process_count: int = 1,
         max_frames: int | None = None,
@@ -146,22 +154,24 @@ class VideoEvaluation:
         self._repair = repair
         self._void_class: VoidClass = void_class
         self._coding = label_coding(source.label_space, settings.rule)
-        self._scores = VideoScores(self._coding, void_class)
-        self._done: list[tuple[int, int, int]] = []  # video, its frames, its steps
-        videos = source.videos[:limit]
-        for video in videos:
-            if video.stop <= video.start:
-                raise ValueError(f"video {video.name}: has no frames; leave it out")
-        self.total = len(videos)
-        self.names = frozenset(video.name for video in videos)
-        self._lengths = [min(v.stop - v.start, max_frames or v.stop) for v in videos]
+        VideoScores(self._coding, void_class)  # refuses what there is not
+        self._done: list[tuple[int, dict[str, Any]]] = []
+        videos = source.videos
+        self._positions = range(len(videos)) if positions is None else positions
+        self._lengths: dict[int, int] = {}
+        for k in self._positions:
+            length = videos[k].stop - videos[k].start
+            if length <= 0:
+                raise ValueError(f"video {videos[k].name}: has no frames; leave it out")
+            self._lengths[k] = min(length, max_frames or length)
+        self.num_videos = len(self._lengths)
         share = eval_data.share(
-            self.total,
+            self.num_videos,
             batch_size=clips_at_once,
             process_index=process_index,
             process_count=process_count,
         )
-        order = sorted(range(self.total), key=lambda k: (-self._lengths[k], k))
+        order = sorted(self._lengths, key=lambda k: (-self._lengths[k], k))
         local = clips_at_once // process_count
         # The frames of the longest video of a batch, in any process, and our videos.
         self._batches = [
@@ -205,25 +215,32 @@ class VideoEvaluation:
           IncompleteEvaluation: a video is missing, unfinished or was scored twice.
           ValueError: there is no video, or no pixel of the truth is labelled.
         """
-        shares = gather({"scores": self._scores.to_json(), "done": self._done})
-        done = sorted(tuple(row) for share in shares for row in share["done"])
-        if [index for index, *_ in done] != list(range(self.total)):
-            raise IncompleteEvaluation(
-                f"{len({index for index, *_ in done})} of {self.total} videos were "
-                f"evaluated, in {len(done)} turns by {len(shares)} process(es); "
-                "evaluate each video once, in as many processes as share them"
-            )
+        done = [row for share in gather(self._done) for row in share]
+        check_once([k for k, _ in done], self._positions, what="videos")
+        return self.total(score for _, score in done)
+
+    def total(self, scores: Iterable[Mapping[str, Any]]) -> VideoReport:
+        """Results over videos, in whatever order, by whatever process scored.
+
+        Args:
+          scores: of `ScoredFrame`, one for each video.
+        Raises:
+          ValueError: there is no video, or no pixel of the truth is labelled.
+        """
         total = VideoScores(self._coding, self._void_class)
-        for share in shares:
-            total.merge_json(share["scores"])
-        num_frames, steps = (sum(row[k] for row in done) for k in (1, 2))
+        num_videos = num_frames = steps = 0
+        for score in scores:
+            total.merge_json(score["scores"])
+            num_videos += 1
+            num_frames += score["frames"]
+            steps += score["steps"]
         names = [c.name for c in self._source.label_space.categories]
         return VideoReport(
             **total.results(),
             void_class=self._void_class,
             classes=tuple(names) if self._settings.rule.classes else ("object",),
             mean_steps=steps / max(num_frames, 1),
-            num_videos=self.total,
+            num_videos=num_videos,
             num_frames=num_frames,
             max_frames=self._max_frames,
             repaired=self._repair,
@@ -289,12 +306,18 @@ class VideoEvaluation:
         if not self._settings.rule.classes:
             objects = truth_objects(truth.labels, truth.example.panoptic)
             stream.kept.keep_objects(objects, drawn)
+        score = None
         if len(stream.kept) == self._lengths[stream.video]:
-            if stream.video not in [index for index, *_ in self._done]:
-                self._scores.add(video.name, stream.kept)
-            self._done.append((stream.video, len(stream.kept), stream.steps))
+            whole = VideoScores(self._coding, self._void_class)
+            whole.add(video.name, stream.kept)
+            score = {
+                "scores": whole.to_json(),
+                "frames": len(stream.kept),
+                "steps": stream.steps,
+            }
+            self._done.append((stream.video, score))
         return ScoredFrame(
-            video.name, frame, truth.example, semantic, instance, drawn, steps
+            video.name, frame, truth.example, semantic, instance, drawn, steps, score
         )
 
 

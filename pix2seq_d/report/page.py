@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
-from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.html_page import document, package_text
 from pix2seq_d.labels import LabelSpace

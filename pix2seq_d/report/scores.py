@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from pix2seq_d.evaluation.counts import GROUPS
-from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.labels import Category, LabelSpace
 

@@ -3,7 +3,15 @@
 None of their figures was reproduced by this project.
 """
 
-from pix2seq_d.reproduce.recipes import Figure, Overrides, Row, Sampler, Table
+from pix2seq_d.reproduce.recipes import (
+    Check,
+    Figure,
+    Overrides,
+    Row,
+    Sampler,
+    Table,
+    best,
+)
 
 # Of COCO: 20 steps [secondary], time difference 2 [memory H].
 _COCO = Sampler(20, 2.0, "memory H")
@@ -85,6 +93,19 @@ STEPS = Table(
         for steps, figures in _OF_STEPS.items()
     ),
     claim="PQ rises with the steps and saturates near 20 [secondary]",
+    checks=(
+        Check(
+            "PQ rises from 5 to 10 and 20 steps",
+            "secondary",
+            (("10_steps", "5_steps"), ("20_steps", "10_steps")),
+        ),
+        Check(
+            "50 steps are no better than 20: half a point apart at most",
+            "secondary",
+            (("50_steps", "20_steps"),),
+            within=0.5,  # ours; the paper's are 0.1 apart
+        ),
+    ),
 )
 TIME_DIFFERENCE = Table(
     name="time_difference",
@@ -104,6 +125,20 @@ TIME_DIFFERENCE = Table(
     ),
     claim="near 2 is best at few steps, 0 clearly worse [memory M]; a figure, of which "
     "no value is known",
+    checks=(
+        Check(
+            "a time difference of 2 is better than 0 at any number of steps",
+            "memory M",
+            tuple(
+                (f"{steps}_steps_td_2", f"{steps}_steps_td_0") for steps in (5, 10, 20)
+            ),
+        ),
+        Check(
+            "2 is the best at few steps: at 5",
+            "memory M",
+            best(*(f"5_steps_td_{difference}" for difference in (2, 0, 1, 3))),
+        ),
+    ),
 )
 CITYSCAPES = Table(
     name="cityscapes",
@@ -168,6 +203,19 @@ ABLATION_BIT_SCALE = Table(
         for scale, percent in ((0.03, 40.8), (0.1, 43.9), (0.3, 38.7), (1.0, 21.3))
     ),
     claim="b = 0.1 is far better than 1 [secondary]",
+    checks=(
+        Check("b = 0.1 is better than 1", "secondary", best("b_0.1", "b_1.0")),
+        Check(
+            "b = 0.1 is the best of 0.03, 0.1, 0.3 and 1",
+            "memory H",
+            best("b_0.1", "b_0.03", "b_0.3", "b_1.0"),
+        ),
+        Check(
+            "too small is less harmful than too large: 0.03 is better than 1",
+            "memory H",
+            best("b_0.03", "b_1.0"),
+        ),
+    ),
 )
 ABLATION_LOSS = Table(
     name="ablation_loss",
@@ -179,6 +227,13 @@ ABLATION_LOSS = Table(
         _ablation("cross_entropy", 43.9, (), evaluates="ablation_bit_scale/b_0.1"),
     ),
     claim="cross-entropy is better than l2 [secondary]",
+    checks=(
+        Check(
+            "cross-entropy is better than l2",
+            "secondary",
+            best("cross_entropy", "l2"),
+        ),
+    ),
 )
 ABLATION_LOSS_WEIGHT = Table(
     name="ablation_loss_weight",
@@ -192,6 +247,20 @@ ABLATION_LOSS_WEIGHT = Table(
         _ablation("p_0.6", 41.3, (("diffusion.loss_weight_power", 0.6),)),
     ),
     claim="weights help small objects [secondary]",
+    checks=(
+        Check("p = 0.2 is better than no weights", "memory H", best("p_0.2", "p_0")),
+        Check(
+            "p = 0.2 is the best",
+            "memory H",
+            best("p_0.2", "p_0", "p_0.4", "p_0.6"),
+        ),
+        Check(
+            "weights help small objects: with p = 0.2 things are better than with 0",
+            "secondary",
+            best("p_0.2", "p_0"),
+            key=("Things", "pq"),
+        ),
+    ),
 )
 
 TABLES = (

@@ -92,8 +92,27 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Check:
+    """A statement of the paper that a program can hold against results.
+
+    Attributes:
+      text: the statement, for people.
+      tag: of `TAGS`.
+      pairs: (row, row) of a table: the first one's figure is above the second's.
+      within: instead, they are this many points apart at most.
+      key: of the figure that is compared.
+    """
+
+    text: str
+    tag: str
+    pairs: tuple[tuple[str, str], ...]
+    within: float | None = None
+    key: tuple[str, ...] = ("All", "pq")
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
-    """A table or figure of the paper.
+    """A table or figure of the paper, or a study of ours.
 
     Attributes:
       name: as `--table` takes it.
@@ -102,6 +121,9 @@ class Table:
       metric: pq, davis or stq, as `launch.metrics --kind` takes it.
       rows: each after those that it needs.
       claim: what the paper says beside the figures, with its tag; may be empty.
+      checks: of it, what a program can tell.
+      seeds: of the trainings, by default.
+      is_ours: a study of this project, whose figures are not the paper's.
     """
 
     name: str
@@ -110,6 +132,14 @@ class Table:
     metric: str
     rows: tuple[Row, ...]
     claim: str = ""
+    checks: tuple[Check, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    is_ours: bool = False
+
+
+def best(row: str, *others: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of a `Check` that a row is above all others."""
+    return tuple((row, other) for other in others)
 
 
 def find_table(name: str, tables: Sequence[Table]) -> Table:

@@ -45,7 +45,7 @@ def new_meta(step: int, config: Config, *, num_images: int | None) -> dict[str, 
         "images_seen": images_seen,
         "num_images": num_images,
         "epoch": images_seen / num_images if num_images else None,
-        "code": {"pix2seq_d": pix2seq_d.__version__, "commit": _commit()}
+        "code": {"pix2seq_d": pix2seq_d.__version__, "commit": commit()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 
@@ -116,7 +116,7 @@ def _kind(leaf: Any) -> str:
 
 
 @functools.cache
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of a checkout, `-dirty` where it was changed; None elsewhere."""
 
     def git(*arguments: str) -> str:

@@ -1,6 +1,6 @@
 """The evaluation of a training that goes on: its moving average, as scalars."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import jax
@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 from pix2seq_d.config import Config
 from pix2seq_d.data.source import Source, VideoSource
 from pix2seq_d.evaluation import video_runner
-from pix2seq_d.evaluation.runner import Evaluation, Report
+from pix2seq_d.evaluation.image_scores import Report
+from pix2seq_d.evaluation.runner import Evaluation
 from pix2seq_d.evaluation.video_runner import VideoEvaluation
 from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.inference.predictor import Predictor, eval_settings
@@ -47,12 +48,13 @@ def evaluate_ema(
     """
     limit = config.train.eval_images or None
     if isinstance(predictor, VideoPredictor):
+        videos = cast(VideoSource, source)
         evaluation = video_evaluation(
             _Checking(predictor.of(state.ema), check),
             predictor.mesh,
-            cast(VideoSource, source),
+            videos,
             config,
-            limit=limit,
+            positions=range(leading_videos(videos, limit)),
         )
     else:
         images = predictor
@@ -65,7 +67,7 @@ def evaluate_ema(
             predict,
             source,
             eval_settings(config, predictor.mesh),
-            limit=limit,
+            positions=range(len(source))[:limit],
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
@@ -74,13 +76,22 @@ def evaluate_ema(
     return evaluation.report()
 
 
+def leading_videos(source: VideoSource, limit: int | None) -> int:
+    """The number of leading videos that hold `limit` frames; of all if it is None."""
+    videos = source.videos
+    if limit is None:
+        return len(videos)
+    enough = (k for k, v in enumerate(videos, start=1) if v.stop >= limit)
+    return next(enough, len(videos))
+
+
 def video_evaluation(
     predictor: video_runner.VideoPredictor,
     mesh: Mesh,
     source: VideoSource,
     config: Config,
     *,
-    limit: int | None,
+    positions: Sequence[int],
 ) -> VideoEvaluation:
     """The evaluation of a config's videos, shared by all processes.
 
@@ -89,22 +100,18 @@ def video_evaluation(
       mesh: of the predictor.
       source: labelled videos.
       config: of the training.
-      limit: take the leading videos that hold this many frames; None takes all.
+      positions: of the videos to take.
     """
     settings = eval_settings(config, mesh)
-    videos = len(source.videos)
-    if limit is not None:
-        enough = (k for k, v in enumerate(source.videos, start=1) if v.stop >= limit)
-        videos = next(enough, videos)
     # No more than there are, over all devices.
-    most = -(-videos // mesh.size) * mesh.size
+    most = max(1, -(-len(positions) // mesh.size)) * mesh.size
     return VideoEvaluation(
         predictor,
         source,
         settings,
         clips_at_once=min(settings.batch_size, most),
         frames_at_once=FRAMES_AT_ONCE,
-        limit=videos,
+        positions=positions,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         max_frames=config.evaluation.max_frames or None,

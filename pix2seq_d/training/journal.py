@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 
 from pix2seq_d.config import Config
-from pix2seq_d.evaluation.runner import Report
+from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.progress import Progress
 from pix2seq_d.sharding.gather import gather

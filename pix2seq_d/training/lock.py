@@ -51,6 +51,21 @@ def hold(workdir: Path, *, flag: str = "workdir") -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_held(workdir: Path) -> bool:
+    """Whether a job trains in the workdir now."""
+    try:
+        descriptor = os.open(workdir / LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _take(descriptor: int, path: Path, *, flag: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

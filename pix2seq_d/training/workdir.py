@@ -58,15 +58,7 @@ def claim(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
       ConfigError: the workdir holds a training of another config, or cannot be read
         or written.
     """
-    before = _before(workdir, flag=flag)
-    if before is not None:
-        fields = config_lib.flatten(before)
-        for field, value in config_lib.flatten(config).items():
-            if value != fields[field] and not _is_free(field, config):
-                raise ConfigError(
-                    f"{workdir} holds a training with {field}={fields[field]!r}, not "
-                    f"{value!r}; take another --{flag} or the same config"
-                )
+    check(workdir, config, flag=flag)
     if jax.process_index() == 0:
         try:
             _write(workdir / CONFIG_FILE, config)
@@ -77,6 +69,26 @@ def claim(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
             ) from error
 
 
+def check(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
+    """Raises ConfigError if the workdir holds a training of another config.
+
+    Args:
+      workdir: may be absent.
+      config: as the training would write it.
+      flag: that named the workdir, for messages.
+    """
+    before = config_of(workdir, flag=flag)
+    if before is None:
+        return
+    fields = config_lib.flatten(before)
+    for field, value in config_lib.flatten(config).items():
+        if value != fields[field] and not _is_free(field, config):
+            raise ConfigError(
+                f"{workdir} holds a training with {field}={fields[field]!r}, not "
+                f"{value!r}; take another --{flag} or the same config"
+            )
+
+
 def _is_free(field: str, config: Config) -> bool:
     if field == "train.grad_accumulation":
         # Else batch-norm normalises each part by itself, and learns other statistics.
@@ -84,8 +96,15 @@ def _is_free(field: str, config: Config) -> bool:
     return field.startswith(FREE_FIELDS)
 
 
-def _before(workdir: Path, *, flag: str) -> Config | None:
-    """The config of the training that the workdir holds, None without a checkpoint."""
+def config_of(workdir: Path, *, flag: str = "workdir") -> Config | None:
+    """The config of the training that the workdir holds, None without a checkpoint.
+
+    Args:
+      workdir: may be absent.
+      flag: that named the workdir, for messages.
+    Raises:
+      ConfigError: it cannot be read.
+    """
     folders = [p for p in (workdir / CHECKPOINTS).glob("[0-9]*") if p.name.isdigit()]
     if not folders:
         return None

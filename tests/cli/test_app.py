@@ -1,5 +1,6 @@
 """What all commands share: a terminal that is gone, or that knows only ASCII."""
 
+import importlib
 import io
 import os
 import subprocess
@@ -38,3 +39,29 @@ def test_a_reader_that_has_read_enough_is_no_error(lines):
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("train", "workdir"),
+        ("evaluate", "workdir"),
+        ("evaluate", "output"),
+        ("predict", "checkpoint"),
+        ("predict", "output"),
+        ("convert", "output"),
+        ("export", "checkpoint"),
+        ("export", "output"),
+        ("curves", "workdir"),
+    ],
+)
+def test_a_bucket_is_no_folder(command, flag, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = importlib.import_module(f"pix2seq_d.cli.{command}").main
+    argv = ["--config=shapes:tiny"] if command == "train" else []
+    assert app.run(run, command, [*argv, f"--{flag}=gs://bucket/folder"]) == 1
+    assert capsys.readouterr().err == (
+        f"{command}: error: --{flag}=gs://bucket/folder is no folder; mount the bucket "
+        "(gcsfuse) and give its path, or take a disk\n"
+    )
+    assert list(tmp_path.iterdir()) == []

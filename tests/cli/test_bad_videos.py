@@ -223,10 +223,10 @@ def test_a_broken_frame_of_a_folder_is_mended_and_gone_on_from(
     broken.write_bytes(content[: len(content) // 2])
     capsys.readouterr()
     assert run(workdir, folder, output) == 1
-    error = capsys.readouterr().err
+    # On a busy machine there are lines of progress before it.
+    error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"predict: error: {broken}: cannot be decoded (")
     assert "6 frames are finished and kept; the same command with --resume" in error
-    assert error.count("\n") == 1
     kept = sorted(path.name for path in (output / "panoptic" / "walk").iterdir())
     assert kept == [f"{k}.png" for k in range(6)]
     assert not (output / "panoptic.json").exists()

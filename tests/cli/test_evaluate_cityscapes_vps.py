@@ -9,6 +9,7 @@ import saved_training
 from city_vps_folder import IMAGE_IDS, CityVps
 
 from pix2seq_d.cli import app, evaluate_video, metrics
+from pix2seq_d.cli.evaluate_shard import Share
 from pix2seq_d.panoptic_files import read_png_ids
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training.checkpoint import Trained
@@ -50,7 +51,8 @@ class Frames:
 
 def evaluate(trained, source, output, *, limit=None, **options):
     predictor = Frames(**options)
-    report = evaluate_video.evaluate(trained, predictor, source, output, limit=limit)
+    share = Share(limit=limit)
+    report = evaluate_video.evaluate(trained, predictor, source, output, share=share)
     told = evaluate_video.summary(report, trained.labels, output)
     for name in ("panoptic.json (VIPSeg)", "pred.json (Cityscapes-VPS)"):
         assert f"{output}/{name}" in told

@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import saved_training
 
 from pix2seq_d.cli import app, evaluate
+from pix2seq_d.cli.ladder_times import seconds_per_image
+from pix2seq_d.evaluation.shards import Record
 from pix2seq_d.training import checkpoint
 
 NUM_IMAGES = 10  # two batches, the second padded
@@ -90,6 +93,13 @@ def test_one_batch_has_no_times(workdir, tmp_path, capsys):
     assert row["time_difference"] == 2.0  # the config's
     assert row["seconds_per_image"] is ladder["encoding_seconds_per_image"] is None
     assert not (tmp_path / "pq_against_time_difference.svg").exists()
+
+
+def test_times_are_those_of_all_processes_and_their_rows():
+    spent = [("a", 1.0, 4), ("a", 3.0, 8), ("b", 9.0, 2)]
+    records = [Record(None, Path(f), [[s, n], [0.0, 0]]) for f, s, n in spent]
+    assert seconds_per_image(records) == [12 / 10, None]
+    assert seconds_per_image(records[::-1]) == [12 / 10, None]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from PIL import Image
 from pix2seq_d import Segmenter
 from pix2seq_d.cli import app, evaluate, predict, predict_video, train
 from pix2seq_d.data.shapes_video import NUM_FRAMES, ShapesVideo
-from pix2seq_d.evaluation import davis, stq
+from pix2seq_d.evaluation import davis, shards, stq
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.evaluation.video_labels import code, label_coding, truth_channels
 from pix2seq_d.inference.stream import StreamState
@@ -144,6 +144,37 @@ def test_evaluate_scores_what_its_files_score(evaluated):
     assert "id switches per 100 frames" in (evaluated / "table.md").read_text()
     with Image.open(evaluated / "examples.png") as picture:
         assert picture.size[0] > 200
+
+
+def test_shards_of_videos_killed_and_gone_on_with_write_what_one_process_writes(
+    workdir, evaluated, tmp_path, monkeypatch, capsys
+):
+    argv = [f"--workdir={workdir}", f"--output={tmp_path}"]
+    add = shards.Shards.add
+
+    def interrupted(self, position, *args, **options):
+        if position == 1:
+            raise KeyboardInterrupt
+        add(self, position, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shards.Shards, "add", interrupted)
+        assert app.run(evaluate.main, "evaluate", argv) == 130
+    capsys.readouterr()
+    assert app.run(evaluate.main, "evaluate", [*argv, "--merge"]) == 1
+    assert "1 of 2 videos are not evaluated yet: 1:2; the" in capsys.readouterr().err
+    run(evaluate.main, [*argv, "--shard=1/2"])
+    assert "evaluating step 3 on 1 videos" in capsys.readouterr().err
+    names = {
+        str(path.relative_to(evaluated))
+        for path in evaluated.rglob("*")
+        if path.is_file() and path.name != "report.html"
+    }
+    assert len(names) == 4 + 2 + 2 * 2 * NUM_FRAMES
+    found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == names
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (evaluated / name).read_bytes(), name
 
 
 def test_the_first_frames_alone_can_be_scored(workdir, tmp_path):

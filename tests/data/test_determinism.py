@@ -36,7 +36,7 @@ def start(*arguments):
 
 
 def finish(process):
-    errors = process.communicate(timeout=300)[1]
+    errors = process.communicate(timeout=900)[1]
     assert process.returncode == 0, errors
 
 

@@ -1,5 +1,7 @@
 """Noise schedules: golden values of spec 11, end points, monotony."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,10 +80,14 @@ def test_tau_bends_the_sigmoid_and_sharpens_the_cosine():
 
 def test_schedules_keep_the_shape_and_run_under_jit():
     t = jnp.linspace(0, 1, 12).reshape(3, 4)
+    # As outside the tests: near gamma = 0 the last digit of a cosine counts.
+    name = "xla_cpu_use_fusion_emitters"
+    options = {name: True} if name in os.environ["XLA_FLAGS"] else None
     for settings in ALL:
         gamma = schedule.make(**settings)
         assert gamma(t).shape == (3, 4)
-        np.testing.assert_allclose(jax.jit(gamma)(t), gamma(t), rtol=1e-3, atol=1e-9)
+        compiled = jax.jit(gamma, compiler_options=options)
+        np.testing.assert_allclose(compiled(t), gamma(t), rtol=1e-3, atol=1e-9)
 
 
 def test_unknown_names_are_refused():

@@ -10,7 +10,7 @@ import pytest
 from configs import shapes, shapes_video
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, dry_run
-from pix2seq_d.dry_run import flops, measure, sampling
+from pix2seq_d.dry_run import flops, forward, measure, sampling
 
 # Products are most of the arithmetic, as in the paper's model: element-wise work that
 # XLA's fusions repeat is not counted here.
@@ -126,6 +126,7 @@ def test_sampling_agrees_with_the_compiled_program_without_loop(micro, monkeypat
     config = settled(shapes.get_config("tiny"), arguments)
     found = sampling.mask_flops(config)
     assert list(found) == [3]
+    assert forward.mask_flops(config, 3) == pytest.approx(found[3], rel=CLOSE)
     unrolled(monkeypatch)
     compiled = sampling.trace(config).lower().compile()
     assert found[3] == pytest.approx(compiled.cost_analysis()["flops"], rel=CLOSE)

@@ -1,4 +1,4 @@
-"""One of two processes that evaluate a workdir, also by a ladder, then follow it.
+"""One of two processes that follow a workdir, then evaluate it by a ladder.
 
 python evaluate_share.py WORKDIR OUTPUT COORDINATOR PROCESS_ID
 """
@@ -31,13 +31,11 @@ def main(workdir, output, coordinator, process_id):
         "--num_processes=2",
         f"--process_id={process_id}",
     ]
-    once = [f"--workdir={workdir}", f"--output={output}/once", *job]
-    status = app.run(evaluate.main, "evaluate", once)
-    ladder = [f"--workdir={workdir}", f"--output={output}/ladder", "--ladder=1,2"]
-    status = status or app.run(evaluate.main, "evaluate", ladder)
     checkpoint.load, follow.POLL_S = load, 0.1
     followed = [f"--workdir={workdir}", f"--output={output}/followed", "--follow"]
-    return status or app.run(evaluate.main, "evaluate", [*followed, "--all_steps"])
+    status = app.run(evaluate.main, "evaluate", [*followed, "--all_steps", *job])
+    ladder = [f"--workdir={workdir}", f"--output={output}/ladder", "--ladder=1,2"]
+    return status or app.run(evaluate.main, "evaluate", ladder)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from pix2seq_d.data.shapes_video import ShapesVideo
 from pix2seq_d.data.source import DecodedExample, Video
 from pix2seq_d.evaluation import davis, stq, video_runner, vpq
 from pix2seq_d.evaluation.id_switches import IdSwitches
+from pix2seq_d.evaluation.image_scores import IncompleteEvaluation
 from pix2seq_d.evaluation.label_coding import LabelCoding
-from pix2seq_d.evaluation.runner import IncompleteEvaluation, Settings
+from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.evaluation.video_labels import truth_channels
 from pix2seq_d.evaluation.video_runner import VideoEvaluation
 from pix2seq_d.instance_ids import DAVIS, KITTI_STEP
@@ -366,10 +367,17 @@ def test_only_the_first_frames_are_taken_if_asked():
     assert not set(source.reads) & set(later)
 
 
-def test_a_limit_takes_the_leading_videos():
-    report, frames = evaluate(Boxes(3, 6, 9), limit=2)
-    assert {frame.video for frame in frames} == {"v0", "v1"}
-    assert report == evaluate(Boxes(3, 6))[0]
+def test_videos_of_two_evaluations_sum_up_to_the_report_of_one():
+    source, scores = Boxes(3, 6, 9), []
+    for positions in ([2, 0], [1]):
+        report, frames = evaluate(source, positions=positions)
+        assert {frame.video for frame in frames} == {f"v{k}" for k in positions}
+        assert report.num_videos == len(positions)
+        scores += [json.dumps(f.score) for f in frames if f.score is not None]
+    expected, frames = evaluate(source)
+    assert [f.frame for f in frames if f.score is not None] == [2, 5, 8]
+    total = start(source).total(map(json.loads, scores))
+    assert total == expected
 
 
 def run_together(monkeypatch, make, *, count):
@@ -507,7 +515,7 @@ def test_an_evaluation_that_misses_videos_or_frames_has_no_report():
         evaluation.report()
     # The first is scored once more now.
     assert len(list(evaluation)) == 13
-    message = "3 of 3 videos were evaluated, in 4 turns by 1 process"
+    message = "3 of 3 videos were evaluated, in 4 turns; evaluate each once"
     with pytest.raises(IncompleteEvaluation, match=message):
         evaluation.report()
 

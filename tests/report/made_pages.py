@@ -10,8 +10,9 @@ from pix2seq_d.data.shapes_video import ShapesVideo
 from pix2seq_d.evaluation.categories import Categories
 from pix2seq_d.evaluation.counts import summary
 from pix2seq_d.evaluation.diagnosis import diagnose
+from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.overlap import compare
-from pix2seq_d.evaluation.runner import Report, Settings
+from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.evaluation.video_runner import VideoEvaluation
 from pix2seq_d.instance_ids import KITTI_STEP
 from pix2seq_d.labels import Category, LabelSpace

@@ -1,4 +1,4 @@
-"""The paper's tables: rows build, their starts exist, figures are the spec's."""
+"""All tables: rows build, their starts exist, figures are the spec's."""
 
 import dataclasses
 import importlib
@@ -8,8 +8,9 @@ import pytest
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app
-from pix2seq_d.reproduce import recipes
-from pix2seq_d.reproduce.paper import TABLES
+from pix2seq_d.reproduce import paper, recipes, results, study
+from pix2seq_d.reproduce.catalogue import TABLES
+from pix2seq_d.reproduce.results import Number, Result
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 PATHS = [f"{table.name}/{row.name}" for table, row in ROWS]
@@ -67,6 +68,12 @@ def test_the_rows_of_an_ablation_differ_in_what_it_is_about_only():
         ("ablation_bit_scale", "model.bit_scale"),
         ("ablation_loss", "model.prediction"),
         ("ablation_loss_weight", "diffusion.loss_weight_power"),
+        ("study_bit_scale", "model.bit_scale"),
+        ("study_loss", "model.prediction"),
+        ("study_loss_weight", "diffusion.loss_weight_power"),
+        ("study_self_conditioning", "model.self_conditioning"),
+        ("study_conditioning", "model.conditioning"),
+        ("custom_bit_scale", "model.bit_scale"),
     ):
         table = recipes.find_table(name, TABLES)
         found = [config_lib.flatten(config_of(row)[1]) for row in table.rows]
@@ -134,10 +141,39 @@ def test_unknown_names_list_the_known_ones(path, message):
 def test_every_table_and_figure_stands_in_the_spec(shared):
     spec = (shared / "design/method-spec.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^### (8\.\d) (.*?)(?=^##)", spec, re.S | re.M))
-    for table in TABLES:
+    for table in paper.TABLES:
         section = sections[table.source]
         for row in table.rows:
             for figure in row.figures:
                 number = re.escape(f"{figure.percent}")
                 assert re.search(rf"(?<![\d.]){number}(?![\d.])", section)
                 assert figure.tag in section
+
+
+def test_the_paper_agrees_with_what_is_checked_of_it():
+    judged = []
+    for table in paper.TABLES:
+        found = [as_result(row) for row in table.rows]
+        judged += [results.judge(check, found) for check in table.checks]
+    holds = {outcome.check.text: outcome.holds for outcome in judged}
+    assert set(holds.values()) == {results.HOLDS, results.UNKNOWN}
+    known = [text for text, held in holds.items() if held == results.HOLDS]
+    assert len(known) == 8  # no figures of the time difference, none of things
+
+
+def as_result(row):
+    """The paper's figures as if they were ours."""
+    percent = {figure.key: figure.percent for figure in row.figures}
+    numbers = [
+        Number(key, None, {0: percent[key]} if key in percent else {})
+        for key in sorted(KEYS["pq"])
+    ]
+    return Result(row, tuple(numbers), {})
+
+
+def test_a_study_has_the_rows_that_its_checks_compare():
+    for table in (*study.TABLES, *study.CUSTOM_TABLES):
+        assert table.is_ours
+        names = {row.name for row in table.rows}
+        for check in table.checks:
+            assert {name for pair in check.pairs for name in pair} <= names

@@ -4,6 +4,7 @@ python short_training.py FILE.npz CONFIG.json STEPS FSDP COORDINATOR COUNT INDEX
 """
 
 import dataclasses
+import functools
 import json
 import sys
 from pathlib import Path
@@ -57,15 +58,16 @@ def run(config, mesh, *, steps):
 
 def without_zeros(variables):
     """Adds noise to the parameters: at the start most have no gradient."""
-    rng = np.random.default_rng(0)
-
-    def noisy(leaf):
-        noise = rng.normal(0, 0.05, leaf.shape).astype(np.float32)
-        return jax.jit(jax.numpy.add, out_shardings=leaf.sharding)(
-            leaf, jax.device_put(noise, leaf.sharding)
-        )
-
-    return {**variables, "params": jax.tree.map(noisy, variables["params"])}
+    rng, params = np.random.default_rng(0), variables["params"]
+    noise = jax.tree.map(
+        lambda leaf: rng.normal(0, 0.05, leaf.shape).astype(np.float32), params
+    )
+    # In one program: leaf by leaf the processes would compare the noise of each.
+    add = jax.jit(
+        functools.partial(jax.tree.map, jax.numpy.add),
+        out_shardings=jax.tree.map(lambda leaf: leaf.sharding, params),
+    )
+    return {**variables, "params": add(params, noise)}
 
 
 def first_moment(opt_state):

@@ -27,7 +27,7 @@ def test_two_processes_save_and_skip_a_damaged_checkpoint(tmp_path):
     ]
     folder = tmp_path / "checkpoints"
     for process in processes:
-        output, errors = process.communicate(timeout=300)
+        output, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors
         line = output.splitlines()[-1]
         begin, _, end = line.partition(f" {folder}/4 cannot be restored: ema/")

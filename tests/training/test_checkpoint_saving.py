@@ -110,7 +110,7 @@ def run_script(*arguments):
     """Runs failing_saves.py; returns its lines and what it said besides."""
     script = Path(__file__).with_name("failing_saves.py")
     command = [sys.executable, str(script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     return done.stdout.splitlines(), done.stderr
 
 
