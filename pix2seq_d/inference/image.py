@@ -90,10 +90,12 @@ def sample(
     )
     x_init = jax.vmap(lambda key: jax.random.normal(key, shape))(first_key)
 
+    prepared = model.prepare(variables, features)
+
     def denoise(
         xt: jax.Array, gamma: jax.Array, estimate: jax.Array | None = None
     ) -> jax.Array:
-        return model.denoise(variables, xt, gamma, features, x0_self_cond=estimate).x0
+        return model.denoise(variables, xt, gamma, prepared, x0_self_cond=estimate).x0
 
     sampled = sampler.sample(
         denoise,

@@ -75,13 +75,12 @@ def next_frame(
     cond_bits = analog_bits.encode(
         state.past, config.bits_per_channel, config.bit_scale
     )
+    prepared = model.prepare(variables, features, cond_bits)
 
     def denoise(
         xt: jax.Array, gamma: jax.Array, estimate: jax.Array | None = None
     ) -> jax.Array:
-        return model.denoise(
-            variables, xt, gamma, features, cond_bits, x0_self_cond=estimate
-        ).x0
+        return model.denoise(variables, xt, gamma, prepared, x0_self_cond=estimate).x0
 
     def decode(x0: jax.Array) -> jax.Array:
         return decode_labels(x0, config)

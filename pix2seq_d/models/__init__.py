@@ -1,6 +1,7 @@
 """The network: image encoder, feature pyramid and mask decoder."""
 
 from pix2seq_d.config import ModelConfig
+from pix2seq_d.models.decoder import Prepared
 from pix2seq_d.models.pix2seq_d import (
     Denoised,
     Features,
@@ -14,6 +15,7 @@ __all__ = [
     "Features",
     "ModelConfig",
     "Pix2SeqD",
+    "Prepared",
     "parameter_count",
     "variable_shapes",
 ]

@@ -1,6 +1,8 @@
 """TransUNet: the mask decoder, a U-Net with a transformer at its bottom (spec 4.6)."""
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -12,14 +14,97 @@ from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.layers import (
     Attention,
     FeedForward,
+    KeyValue,
     conv,
     dense,
     depth_to_space,
+    glorot,
     group_norm,
+    keys_values,
     layer_norm,
     tiny,
     upsample,
 )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What the decoder makes of an image and past masks, the same at every step.
+
+    Attributes:
+      input: [B, h / s, w / s, W], their share of the first convolution, bias included.
+      memory: keys and values of each layer's cross-attention, or, to draw parameters,
+        the tokens [B, M, E] that they are of; () without it.
+    """
+
+    input: jax.Array
+    memory: tuple[KeyValue | jax.Array, ...]
+
+
+def prepare(
+    params: Any,
+    fixed: jax.Array,
+    tokens: jax.Array | None,
+    *,
+    config: DecoderConfig,
+    dtype: Any,
+) -> Prepared:
+    """Takes out of the denoising loop what does not change in it.
+
+    Args:
+      params: of a `MaskDecoder`.
+      fixed: [B, h, w, C], the last C of its input channels: image features, past masks.
+      tokens: [B, M, E] of the image, None without cross-attention.
+      config: widths and depths.
+      dtype: compute dtype.
+    Source: ours; the same sums as in one convolution, in another order.
+    """
+    with jax.named_scope("decoder/input"):
+        kernel = params["input"]["kernel"][:, :, -fixed.shape[-1] :]
+        share = _patches(fixed, kernel, dtype) + params["input"]["bias"].astype(dtype)
+    memory = []
+    if tokens is not None:
+        for index in range(config.transformer_layers):
+            with jax.named_scope(f"decoder/middle/layer{index}"):
+                layer = params["middle"][f"layer{index}"]["cross_attention"]
+                memory.append(keys_values(layer, tokens, dtype=dtype))
+    return Prepared(share, tuple(memory))
+
+
+def _patches(x: jax.Array, kernel: jax.Array, dtype: Any) -> jax.Array:
+    """Convolution with a stride of the kernel's size."""
+    return jax.lax.conv_general_dilated(
+        x.astype(dtype),
+        kernel.astype(dtype),
+        kernel.shape[:2],
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+class InputConv(nn.Module):
+    """The first convolution, of which the image's share is computed beforehand.
+
+    Attributes:
+      channels: of the whole input: those of `x` and the fixed ones.
+      features: output channels.
+      stride: and size of the kernel.
+      dtype: compute dtype.
+    """
+
+    channels: int
+    features: int
+    stride: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, share: jax.Array) -> jax.Array:
+        """x [B, h, w, C] and the share of the other channels -> [B, h/s, w/s, F]."""
+        shape = (self.stride, self.stride, self.channels, self.features)
+        kernel = self.param("kernel", glorot, shape)
+        self.param("bias", nn.initializers.zeros, (self.features,))  # in the share
+        return _patches(x, kernel[:, :, : x.shape[-1]], self.dtype) + share
 
 
 class ResidualBlock(nn.Module):
@@ -71,9 +156,9 @@ class DecoderLayer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, memory: jax.Array | None, *, train: bool
+        self, x: jax.Array, memory: KeyValue | jax.Array | None, *, train: bool
     ) -> jax.Array:
-        """x [B, L, D], memory [B, M, E] or None -> [B, L, D]."""
+        """x [B, L, D], memory of B images or None -> [B, L, D]."""
         c, dtype = self.config, self.dtype
         heads = c.transformer_dim // c.head_dim
         y = layer_norm("self_norm")(x)
@@ -102,9 +187,14 @@ class MiddleTransformer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, time: jax.Array, memory: jax.Array | None, *, train: bool
+        self,
+        x: jax.Array,
+        time: jax.Array,
+        memory: Sequence[KeyValue | jax.Array],
+        *,
+        train: bool,
     ) -> jax.Array:
-        """x [B, h, w, C], time [B, E], memory [B, M, F] -> [B, h, w, D]."""
+        """x [B, h, w, C], time [B, E], memory of each layer -> [B, h, w, D]."""
         c, dtype = self.config, self.dtype
         batch, height, width, channels = x.shape
         dim = c.transformer_dim
@@ -116,7 +206,8 @@ class MiddleTransformer(nn.Module):
         x = jnp.concatenate([x, token], axis=1)
         for index in range(c.transformer_layers):
             layer = DecoderLayer(c, dtype, name=f"layer{index}")
-            x = remat.run(layer, x, memory, remat=self.remat, train=train)
+            own = memory[index] if memory else None
+            x = remat.run(layer, x, own, remat=self.remat, train=train)
         x = x[:, :-1].reshape(batch, height, width, dim)
         x = group_norm(dim, "output_norm")(x)
         return conv(dim, 1, "output", dtype)(x)
@@ -127,12 +218,14 @@ class MaskDecoder(nn.Module):
 
     Attributes:
       config: widths and depths.
+      input_channels: of noisy mask, last estimate, fused features and past masks.
       output_channels: channels per mask pixel: groups * codes, or bits.
       dtype: compute dtype; the output is float32.
       remat: what the backward pass computes again (`remat.run`).
     """
 
     config: DecoderConfig
+    input_channels: int
     output_channels: int
     dtype: Any = jnp.float32
     remat: str = "none"
@@ -142,19 +235,22 @@ class MaskDecoder(nn.Module):
         self,
         x: jax.Array,
         gamma: jax.Array,
-        memory: jax.Array | None,
+        prepared: Prepared,
         *,
         train: bool,
+        head: bool = True,
     ) -> jax.Array:
         """Denoises.
 
         Args:
-          x: [B, h, w, K + C + past], noisy mask, fused features, past masks.
+          x: [B, h, w, K], noisy mask, and last estimate where there is one.
           gamma: [B] float32, the level of the noise (not t).
-          memory: [B, M, E] image tokens, None without cross-attention.
+          prepared: of image and past masks.
           train: whether dropout is on.
+          head: whether to take the last layer.
         Returns:
-          [B, h, w, output_channels] float32.
+          [B, h, w, output_channels] float32; without the last layer, which is a
+          product at each place, [B, h / s, w / s, W] float32.
         """
         c, dtype = self.config, self.dtype
         # One vector per example: float32 costs nothing.
@@ -163,7 +259,8 @@ class MaskDecoder(nn.Module):
             time = nn.silu(dense(4 * c.dim, f"time{index}", jnp.float32)(time))
         s = c.in_strides
         widths = [c.dim * m for m in c.channel_multipliers]
-        x = conv(widths[0], s, "input", dtype, stride=s)(x.astype(dtype))
+        conv_in = InputConv(self.input_channels, widths[0], s, dtype, name="input")
+        x = conv_in(x, prepared.input)
         x = group_norm(widths[0], "input_norm")(x).astype(dtype)
 
         last = len(widths) - 1
@@ -182,7 +279,7 @@ class MaskDecoder(nn.Module):
                 skips.append(x)
 
         middle = MiddleTransformer(c, dtype, self.remat, name="middle")
-        x = middle(x, time, memory, train=train)
+        x = middle(x, time, prepared.memory, train=train)
 
         for level in range(last, -1, -1):
             width = widths[level]
@@ -197,7 +294,10 @@ class MaskDecoder(nn.Module):
 
         x = nn.silu(group_norm(widths[0], "output_norm", width=c.dim)(x))
         # The logits are float32 in a bfloat16 model too (spec 12, porting traps).
-        head = conv(
+        x = x.astype(jnp.float32)
+        if not head:
+            return x
+        output = conv(
             self.output_channels * s**2, 1, "output", jnp.float32, kernel_init=tiny
         )
-        return depth_to_space(head(x.astype(jnp.float32)), s)
+        return depth_to_space(output(x), s)

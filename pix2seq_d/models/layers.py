@@ -1,7 +1,7 @@
 """Layers shared by encoder, pyramid and decoder, with the reference's initialisers."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -68,6 +68,13 @@ def dense(features: int, name: str, dtype: Dtype) -> nn.Dense:
     return nn.Dense(features, kernel_init=glorot, dtype=dtype, name=name)
 
 
+class KeyValue(NamedTuple):
+    """What attention makes of a memory: keys and values [B, M, heads, head_dim]."""
+
+    key: jax.Array
+    value: jax.Array
+
+
 class Attention(nn.Module):
     """Multi-head attention softmax(q k^T / sqrt(head_dim)) v (spec 4.3, 4.6).
 
@@ -82,13 +89,20 @@ class Attention(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, memory: jax.Array | None = None) -> jax.Array:
-        """x [B, L, D] attends to memory [B, M, E] (itself if None) -> [B, L, D]."""
-        memory = x if memory is None else memory
+    def __call__(
+        self, x: jax.Array, memory: jax.Array | KeyValue | None = None
+    ) -> jax.Array:
+        """x [B, L, D] attends to memory [B, M, E] (itself if None) -> [B, L, D].
+
+        A memory of several calls may be given as what `keys_values` makes of it.
+        """
         query = self._project(x, "query")
-        key = self._project(memory, "key")
-        value = self._project(memory, "value")
-        y = jax.nn.dot_product_attention(query, key, value)
+        if not isinstance(memory, KeyValue):
+            memory = x if memory is None else memory
+            memory = KeyValue(
+                self._project(memory, "key"), self._project(memory, "value")
+            )
+        y = jax.nn.dot_product_attention(query, *memory)
         kernel = self.param(
             "out_kernel", glorot, (self.num_heads, self.head_dim, x.shape[-1])
         )
@@ -100,8 +114,28 @@ class Attention(nn.Module):
         shape = (x.shape[-1], self.num_heads, self.head_dim)
         kernel = self.param(f"{name}_kernel", glorot, shape)
         bias = self.param(f"{name}_bias", nn.initializers.zeros, shape[1:])
-        x = jnp.einsum("bld,dhk->blhk", x.astype(self.dtype), kernel.astype(self.dtype))
-        return x + bias.astype(self.dtype)
+        return _heads(x, kernel, bias, self.dtype)
+
+
+def keys_values(params: Any, memory: jax.Array, *, dtype: Dtype) -> KeyValue:
+    """Keys and values of a memory that several calls attend to.
+
+    Args:
+      params: of an `Attention`.
+      memory: [B, M, E].
+      dtype: compute dtype.
+    """
+    return KeyValue(
+        *(
+            _heads(memory, params[f"{name}_kernel"], params[f"{name}_bias"], dtype)
+            for name in KeyValue._fields
+        )
+    )
+
+
+def _heads(x: jax.Array, kernel: jax.Array, bias: jax.Array, dtype: Dtype) -> jax.Array:
+    x = jnp.einsum("bld,dhk->blhk", x.astype(dtype), kernel.astype(dtype))
+    return x + bias.astype(dtype)
 
 
 class FeedForward(nn.Module):

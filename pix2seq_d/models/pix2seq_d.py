@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from pix2seq_d import analog_bits
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.diffusion import process
-from pix2seq_d.models.decoder import MaskDecoder
+from pix2seq_d.models import decoder as decoders
+from pix2seq_d.models.decoder import MaskDecoder, Prepared
 from pix2seq_d.models.encoder import ImageEncoder
 from pix2seq_d.models.pyramid import FeaturePyramid
 
@@ -92,7 +93,15 @@ class Pix2SeqD:
         channels = config.num_bits
         if config.prediction == "x_softmax_xent":
             channels = config.softmax_groups * config.num_codes
-        return MaskDecoder(config.decoder, channels, self.dtype, self.remat)
+        estimates = 1 if config.self_conditioning == "none" else 2
+        inputs = (estimates + config.num_cond_frames) * config.num_bits
+        return MaskDecoder(
+            config.decoder,
+            inputs + config.pyramid.dim,
+            channels,
+            self.dtype,
+            self.remat,
+        )
 
     def init(self, key: jax.Array) -> Variables:
         """Draws fresh variables {'params', 'batch_stats'}, float32."""
@@ -113,11 +122,13 @@ class Pix2SeqD:
             features = _features(tokens, fused)
         variables = {"params": params, "batch_stats": stats}
         bits = jnp.zeros((1, *config.mask_size, config.num_bits))
+        tokens = self._tokens(features)
+        memory = () if tokens is None else (tokens,) * config.decoder.transformer_layers
         made = self.decoder.init(
             decoder_key,
-            self._decoder_input(bits, features),
+            self._noisy(bits, None),
             jnp.ones((1,)),
-            self._memory(features),
+            Prepared(jnp.zeros(()), memory),
             train=False,
         )
         params["decoder"] = made["params"]
@@ -146,12 +157,34 @@ class Pix2SeqD:
         """
         return self._encode(variables, images, key)
 
+    def prepare(
+        self,
+        variables: Variables,
+        features: Features,
+        cond_bits: jax.Array | None = None,
+    ) -> Prepared:
+        """What every `denoise` of an image has in common, computed once.
+
+        Args:
+          variables: as `init` gives them.
+          features: of the images.
+          cond_bits: as `denoise` takes them.
+        Source: ours.
+        """
+        return decoders.prepare(
+            variables["params"]["decoder"],
+            self._fixed(features, cond_bits),
+            self._tokens(features),
+            config=self.config.decoder,
+            dtype=self.dtype,
+        )
+
     def denoise(
         self,
         variables: Variables,
         xt: jax.Array,
         gamma: jax.Array,
-        features: Features,
+        features: Features | Prepared,
         cond_bits: jax.Array | None = None,
         x0_self_cond: jax.Array | None = None,
         *,
@@ -163,31 +196,20 @@ class Pix2SeqD:
           variables: as `init` gives them.
           xt: [B, h, w, K] float32, noisy analog bits.
           gamma: [B] float32, their level.
-          features: of the images.
+          features: of the images, or what `prepare` makes of them and `cond_bits`.
           cond_bits: [B, h, w, frames K] analog bits of past masks, oldest first;
-            None for empty ones (all bits -bit_scale).
+            None for empty ones (all bits -bit_scale), or if `features` has them.
           x0_self_cond: [B, h, w, K] the sampler's last estimate, x0 or eps as
             `config.self_cond_estimate` says; None for zeros, the first step's.
           key: for dropout in training; None for inference.
         Raises:
-          ValueError: an estimate for a model without self-conditioning.
+          ValueError: an estimate for a model without self-conditioning; past masks
+            beside prepared features.
         Source: spec 2.3, 2.4, 2.7, 4.1.
         """
         config = self.config
-        if x0_self_cond is not None and config.self_conditioning == "none":
-            raise ValueError(
-                "x0_self_cond was given to a model with "
-                "model.self_conditioning='none'; leave it out"
-            )
-        rngs = None if key is None else {"dropout": key}
-        raw: jax.Array = _apply(
-            self.decoder,
-            {"params": variables["params"]["decoder"]},
-            self._decoder_input(xt, features, cond_bits, x0_self_cond),
-            gamma,
-            self._memory(features),
-            train=key is not None,
-            rngs=rngs,
+        raw = self._decode(
+            variables, xt, gamma, features, cond_bits, x0_self_cond, key=key
         )
         b = config.bit_scale
         if config.prediction == "x_softmax_xent":
@@ -206,6 +228,58 @@ class Pix2SeqD:
             case _:
                 x0 = raw
         return Denoised(raw, None, x0)
+
+    def hidden(
+        self,
+        variables: Variables,
+        xt: jax.Array,
+        gamma: jax.Array,
+        features: Features | Prepared,
+        x0_self_cond: jax.Array | None = None,
+        *,
+        key: jax.Array,
+    ) -> jax.Array:
+        """`denoise` in training up to the last layer, {'kernel', 'bias'} at `output`.
+
+        Returns:
+          [B, h / s, w / s, W] float32, for `diffusion.loss.softmax_xent_of_hidden`.
+        """
+        return self._decode(
+            variables, xt, gamma, features, None, x0_self_cond, key=key, head=False
+        )
+
+    def _decode(
+        self,
+        variables: Variables,
+        xt: jax.Array,
+        gamma: jax.Array,
+        features: Features | Prepared,
+        cond_bits: jax.Array | None,
+        x0_self_cond: jax.Array | None,
+        *,
+        key: jax.Array | None,
+        head: bool = True,
+    ) -> jax.Array:
+        """The decoder's output; arguments as of `denoise`."""
+        if x0_self_cond is not None and self.config.self_conditioning == "none":
+            raise ValueError(
+                "x0_self_cond was given to a model with "
+                "model.self_conditioning='none'; leave it out"
+            )
+        if not isinstance(features, Prepared):
+            features = self.prepare(variables, features, cond_bits)
+        elif cond_bits is not None:
+            raise ValueError("prepared features have past masks: leave cond_bits out")
+        return _apply(
+            self.decoder,
+            {"params": variables["params"]["decoder"]},
+            self._noisy(xt, x0_self_cond),
+            gamma,
+            features,
+            train=key is not None,
+            rngs=None if key is None else {"dropout": key},
+            head=head,
+        )
 
     def _encode(
         self, variables: Variables, images: jax.Array, key: jax.Array | None
@@ -242,30 +316,26 @@ class Pix2SeqD:
         fused = jnp.zeros((batch, *config.mask_size, config.pyramid.dim))
         return Features(jnp.zeros((batch, 0, config.encoder.dim)), fused)
 
-    def _decoder_input(
-        self,
-        xt: jax.Array,
-        features: Features,
-        cond_bits: jax.Array | None = None,
-        x0_self_cond: jax.Array | None = None,
-    ) -> jax.Array:
-        """[noisy mask, last estimate, fused features, past masks] (spec 2.7, 4.1)."""
-        config = self.config
-        fused = features.fused
+    def _noisy(self, xt: jax.Array, estimate: jax.Array | None) -> jax.Array:
+        """[noisy mask, last estimate], the first of the decoder's input channels."""
+        if self.config.self_conditioning == "none":
+            return xt
+        estimate = jnp.zeros_like(xt) if estimate is None else estimate
+        return jnp.concatenate([xt, estimate], axis=-1)
+
+    def _fixed(self, features: Features, cond_bits: jax.Array | None) -> jax.Array:
+        """[fused features, past masks], the others (spec 2.7, 4.1)."""
+        config, fused = self.config, features.fused
         if "concat" not in config.conditioning:
             fused = jnp.zeros_like(fused)
-        parts = [xt]
-        if config.self_conditioning != "none":
-            parts.append(jnp.zeros_like(xt) if x0_self_cond is None else x0_self_cond)
-        parts.append(fused)
-        if config.num_cond_frames:
-            shape = (*xt.shape[:-1], config.num_cond_frames * config.num_bits)
-            if cond_bits is None:
-                cond_bits = jnp.full(shape, -config.bit_scale)
-            parts.append(cond_bits)
-        return jnp.concatenate([p.astype(self.dtype) for p in parts], axis=-1)
+        if not config.num_cond_frames:
+            return fused
+        shape = (*fused.shape[:-1], config.num_cond_frames * config.num_bits)
+        if cond_bits is None:
+            cond_bits = jnp.full(shape, -config.bit_scale)
+        return jnp.concatenate([fused, cond_bits.astype(fused.dtype)], axis=-1)
 
-    def _memory(self, features: Features) -> jax.Array | None:
+    def _tokens(self, features: Features) -> jax.Array | None:
         if "cross_attention" in self.config.conditioning:
             return features.tokens
         return None

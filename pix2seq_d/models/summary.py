@@ -79,9 +79,10 @@ def summarize(config: ModelConfig) -> tuple[Part, ...]:
     bits = jax.ShapeDtypeStruct((1, *config.mask_size, config.num_bits), jnp.float32)
     features = jax.eval_shape(model.encode, variables, images)
     gamma = jax.ShapeDtypeStruct((1,), jnp.float32)
+    prepared = jax.eval_shape(model.prepare, variables, features)
     programs = (
         jax.make_jaxpr(model.encode)(variables, images),
-        jax.make_jaxpr(model.denoise)(variables, bits, gamma, features),
+        jax.make_jaxpr(model.denoise)(variables, bits, gamma, prepared),
     )
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     macs: dict[tuple[str, str], int] = {}
@@ -92,6 +93,12 @@ def summarize(config: ModelConfig) -> tuple[Part, ...]:
                 # Of all operations of a part the last makes its output.
                 shapes[part] = operation.outvars[0].aval.shape[1:]
                 macs[part] = macs.get(part, 0) + macs_of(operation)
+    # A step as the paper has it; in a sampler this is done once for all steps.
+    once = jax.make_jaxpr(model.prepare)(variables, features)
+    for path, operation in operations(once.jaxpr, ""):
+        part = _part_of(path)
+        if part is not None:
+            macs[part] += macs_of(operation)
     params = dict.fromkeys(shapes, 0)
     for key_path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
         path = jax.tree_util.keystr(key_path, simple=True, separator="/")

@@ -14,7 +14,7 @@ from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, PastNoiseConfig
 from pix2seq_d.diffusion import loss as losses
 from pix2seq_d.diffusion import process
-from pix2seq_d.models import Denoised, Features, Pix2SeqD
+from pix2seq_d.models import Denoised, Features, Pix2SeqD, Prepared
 from pix2seq_d.sharding.layout import Layout
 from pix2seq_d.training import past_noise as past_noises
 from pix2seq_d.training.state import TrainState, update_ema
@@ -37,7 +37,7 @@ def example_losses(
       x0: [B, h, w, K] float32 clean analog bits.
       eps: [B, h, w, K] float32 the noise that was added.
       weights: [B, h, w] float32; not used for `eps` (spec 2.3).
-      prediction: `model.prediction`.
+      prediction: `model.prediction`, one without softmax.
     Returns:
       [B] float32.
     Raises:
@@ -45,8 +45,6 @@ def example_losses(
     Source: spec 2.5.
     """
     match prediction:
-        case "x_softmax_xent":
-            return losses.softmax_xent(_given(output.logits), x0, weights)
         case "x_sigmoid_xent":
             return losses.sigmoid_xent(_given(output.output), x0, weights)
         case "x":
@@ -118,36 +116,46 @@ def batch_loss(
             noise=past_noise,
             max_instances=config.max_instances,
         )
+    cond_bits = None
+    if past is not None:
+        cond_bits = analog_bits.encode(past, config.bits_per_channel, config.bit_scale)
+    prepared = model.prepare(variables, features, cond_bits)
     if draws > 1:
-        labels = jnp.repeat(labels, draws, axis=0)
-        past = None if past is None else jnp.repeat(past, draws, axis=0)
-        features = Features(
-            jnp.repeat(features.tokens, draws, axis=0),
-            jnp.repeat(features.fused, draws, axis=0),
+        labels, prepared = jax.tree.map(
+            lambda x: jnp.repeat(x, draws, axis=0), (labels, prepared)
         )
         places = (places[:, None] * draws + jnp.arange(draws)).reshape(-1)
     # Not said, the compiler may split the decoder's channels over `fsdp` instead.
-    labels, past, features, places = layout.examples((labels, past, features, places))
+    labels, prepared, places = layout.examples((labels, prepared, places))
     x0 = analog_bits.encode(labels, config.bits_per_channel, config.bit_scale)
     t, eps = example_noise(noise_key, places, shape=x0.shape[1:])
     gamma = diffusion.train_schedule.make()(t)
     xt = process.q_sample(x0, eps, gamma=gamma)
-    cond_bits = estimate = None
-    if past is not None:
-        cond_bits = analog_bits.encode(past, config.bits_per_channel, config.bit_scale)
+    estimate = None
     if config.self_conditioning != "none":
         estimate = first_estimate(
-            variables, xt, gamma, features, cond_bits, model=model, key=estimate_key
+            variables, xt, gamma, prepared, model=model, key=estimate_key
         )
-    output = model.denoise(
-        variables, xt, gamma, features, cond_bits, estimate, key=decoder_key
-    )
     weights = losses.instance_weights(
         labels[..., 1], config.max_instances, diffusion.loss_weight_power
     )
-    per_example = example_losses(
-        output, x0=x0, eps=eps, weights=weights, prediction=config.prediction
-    )
+    inputs = variables, xt, gamma, prepared
+    if config.prediction == "x_softmax_xent":
+        hidden = model.hidden(*inputs, x0_self_cond=estimate, key=decoder_key)
+        head = params["decoder"]["output"]
+        per_example = losses.softmax_xent_of_hidden(
+            hidden,
+            x0,
+            weights,
+            kernel=head["kernel"][0, 0],
+            bias=head["bias"],
+            num_codes=config.num_codes,
+        )
+    else:
+        output = model.denoise(*inputs, x0_self_cond=estimate, key=decoder_key)
+        per_example = example_losses(
+            output, x0=x0, eps=eps, weights=weights, prediction=config.prediction
+        )
     return jnp.mean(per_example), batch_stats
 
 
@@ -177,8 +185,7 @@ def first_estimate(
     variables: Any,
     xt: jax.Array,
     gamma: jax.Array,
-    features: Features,
-    cond_bits: jax.Array | None = None,
+    features: Features | Prepared,
     *,
     model: Pix2SeqD,
     key: jax.Array,
@@ -195,8 +202,7 @@ def first_estimate(
       xt: [B, h, w, K] float32, noisy analog bits; a last one of an odd number gets
         zeros.
       gamma: [B] float32, their level.
-      features: of the images.
-      cond_bits: [B, h, w, F K] of past masks, None without.
+      features: as `denoise` takes them.
       model: with self-conditioning `x`, `eps` or `auto`.
       key: for dropout.
     Returns:
@@ -209,10 +215,10 @@ def first_estimate(
     def every_other(x: jax.Array) -> jax.Array:
         return x[: 2 * half].reshape(half, 2, *x.shape[1:])[:, 0]
 
-    frozen, (xt_half, gamma_half, features, cond_half) = jax.lax.stop_gradient(
-        (variables, jax.tree.map(every_other, (xt, gamma, features, cond_bits)))
+    frozen, (xt_half, gamma_half, features) = jax.lax.stop_gradient(
+        (variables, jax.tree.map(every_other, (xt, gamma, features)))
     )
-    output = model.denoise(frozen, xt_half, gamma_half, features, cond_half, key=key)
+    output = model.denoise(frozen, xt_half, gamma_half, features, key=key)
     estimate = jnp.clip(output.x0, -config.bit_scale, config.bit_scale)
     if config.self_cond_estimate == "eps":
         estimate = process.eps_from_x0(xt_half, estimate, gamma=gamma_half)
