@@ -34,8 +34,10 @@ class Prepared:
 
     Attributes:
       input: [B, h / s, w / s, W], their share of the first convolution, bias included.
-      memory: keys and values of each layer's cross-attention, or, to draw parameters,
-        the tokens [B, M, E] that they are of; () without it.
+      memory: keys and values of each layer's cross-attention; () without it.
+
+    To draw parameters, `input` is the channels [B, h, w, C] and `memory` the tokens
+    [B, M, E] themselves.
     """
 
     input: jax.Array
@@ -87,23 +89,28 @@ class InputConv(nn.Module):
     """The first convolution, of which the image's share is computed beforehand.
 
     Attributes:
-      channels: of the whole input: those of `x` and the fixed ones.
       features: output channels.
       stride: and size of the kernel.
       dtype: compute dtype.
     """
 
-    channels: int
     features: int
     stride: int
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, share: jax.Array) -> jax.Array:
-        """x [B, h, w, C] and the share of the other channels -> [B, h/s, w/s, F]."""
-        shape = (self.stride, self.stride, self.channels, self.features)
-        kernel = self.param("kernel", glorot, shape)
-        self.param("bias", nn.initializers.zeros, (self.features,))  # in the share
+        """x [B, h, w, C] and the share of the other channels -> [B, h/s, w/s, F].
+
+        To draw parameters, `share` is the other channels themselves.
+        """
+        if self.is_initializing():
+            whole = jnp.concatenate([x, share], axis=-1)
+            shape = (self.stride, self.stride, whole.shape[-1], self.features)
+            kernel = self.param("kernel", glorot, shape)
+            self.param("bias", nn.initializers.zeros, (self.features,))
+            return _patches(whole, kernel, self.dtype)
+        kernel: jax.Array = self.get_variable("params", "kernel")
         return _patches(x, kernel[:, :, : x.shape[-1]], self.dtype) + share
 
 
@@ -218,14 +225,12 @@ class MaskDecoder(nn.Module):
 
     Attributes:
       config: widths and depths.
-      input_channels: of noisy mask, last estimate, fused features and past masks.
       output_channels: channels per mask pixel: groups * codes, or bits.
       dtype: compute dtype; the output is float32.
       remat: what the backward pass computes again (`remat.run`).
     """
 
     config: DecoderConfig
-    input_channels: int
     output_channels: int
     dtype: Any = jnp.float32
     remat: str = "none"
@@ -259,7 +264,7 @@ class MaskDecoder(nn.Module):
             time = nn.silu(dense(4 * c.dim, f"time{index}", jnp.float32)(time))
         s = c.in_strides
         widths = [c.dim * m for m in c.channel_multipliers]
-        conv_in = InputConv(self.input_channels, widths[0], s, dtype, name="input")
+        conv_in = InputConv(widths[0], s, dtype, name="input")
         x = conv_in(x, prepared.input)
         x = group_norm(widths[0], "input_norm")(x).astype(dtype)
 

@@ -93,15 +93,7 @@ class Pix2SeqD:
         channels = config.num_bits
         if config.prediction == "x_softmax_xent":
             channels = config.softmax_groups * config.num_codes
-        estimates = 1 if config.self_conditioning == "none" else 2
-        inputs = (estimates + config.num_cond_frames) * config.num_bits
-        return MaskDecoder(
-            config.decoder,
-            inputs + config.pyramid.dim,
-            channels,
-            self.dtype,
-            self.remat,
-        )
+        return MaskDecoder(config.decoder, channels, self.dtype, self.remat)
 
     def init(self, key: jax.Array) -> Variables:
         """Draws fresh variables {'params', 'batch_stats'}, float32."""
@@ -128,7 +120,7 @@ class Pix2SeqD:
             decoder_key,
             self._noisy(bits, None),
             jnp.ones((1,)),
-            Prepared(jnp.zeros(()), memory),
+            Prepared(self._fixed(features, None), memory),
             train=False,
         )
         params["decoder"] = made["params"]
