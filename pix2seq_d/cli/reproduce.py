@@ -27,7 +27,7 @@ from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app
 from pix2seq_d.config import Config
 from pix2seq_d.reproduce import catalogue, datasets
-from pix2seq_d.reproduce.recipes import Table
+from pix2seq_d.reproduce.recipes import Table, find_table
 
 _FLAGS_OF_DATA = "Folders of data"
 
@@ -71,8 +71,10 @@ def main(argv: list[str]) -> int | None:
         load=lambda arguments: _load_once(tuple(arguments)),
     )
     seeds = _seeds(values.seeds, tables)
-    for table in tables:
-        _check_overrides(table, overrides)
+    # Rows of other tables that these start from, or evaluate, keep their settings too.
+    behind = [path.partition("/")[0] for path in jobs.trained_rows(paths)]
+    for name in dict.fromkeys([*(table.name for table in tables), *behind]):
+        _check_overrides(find_table(name, catalogue.TABLES), overrides)
     if values.dry_run:
         known = None if values.prices is None else prices.read(values.prices)
         made = plan.make(paths, seeds, given, prices=known)
@@ -191,6 +193,8 @@ def _check_overrides(table: Table, overrides: Sequence[str]) -> None:
         if any(one.get(name) != settings[0].get(name) for one in settings)
     }
     taken = {*own, *varied, "train.seed", "data.source.root"}
+    if any(row.start for row in table.rows):
+        taken |= {"init.from", "init.from_", "init.encoder"}
     for argument in overrides:
         field = argument.lstrip("-").removeprefix("config.").partition("=")[0]
         if field in taken:

@@ -91,8 +91,8 @@ def run_all(
       commit: of the code, for the records.
       say: takes the lines for people.
     Returns:
-      Exit status: 0, 1 where a job failed, 75 where a signal or a training that has
-      saved its state stopped the work: the same command goes on.
+      Exit status: 0, 1 where a job failed or could not be run, 75 where a signal or a
+      training that has saved its state stopped the work: the same command goes on.
     """
     failed = False
     with Starter() as starter:
@@ -100,6 +100,7 @@ def run_all(
         for job in some:
             why = _obstacle(job, given)
             if why:
+                failed = True
                 say(f"skipped: {job.name}: {why}")
                 continue
             try:

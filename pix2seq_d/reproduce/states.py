@@ -32,11 +32,14 @@ def is_busy(run: Run) -> bool:
 def score(run: Run, given: Given) -> tuple[Path, dict[str, Any]] | None:
     """The result of a run, or of one that has the same by definition.
 
-    A metrics.json counts if it came of the last step and of the run's settings.
+    A metrics.json counts if it came of the last step and of the run's settings, and
+    if the weights beside it are not of another training.
 
     Returns:
       Its folder and content; None where there is none.
     """
+    if _disagreement(runs.make(run.row.evaluates or run.path, run.seed, given)):
+        return None
     for path in runs.twins(run.path):
         folder = runs.folder_of(path, run.seed, given.workdir) / runs.SCORE
         found = _read(folder / METRICS)
@@ -111,4 +114,9 @@ def _is_of(metrics: dict[str, Any], config: Config) -> bool:
     source = config.data.source
     if source.name == "shapes":
         expected["num_images"] = source.eval_images
-    return all(metrics.get(name) == value for name, value in expected.items())
+    found = {name: metrics.get(name) for name in expected}
+    for settings in (expected, found):  # no score depends on how many go at once
+        if isinstance(settings["evaluation"], dict):
+            own = dict(settings["evaluation"], batch_size=None)
+            settings["evaluation"] = own
+    return found == expected

@@ -107,6 +107,14 @@ def test_a_study_is_stopped_gone_on_with_and_collected(tmp_path, capfd, override
     assert run(*argv, "--config.optimizer.b1=0.5", "--dry_run") == 0
     plan = capfd.readouterr().out
     assert "holds a training with optimizer.b1=0.9, not 0.5" in plan
+    # Nor are their scores.
+    assert run(*argv, "--config.optimizer.b1=0.5") == 1
+    assert "skipped: evaluate study_steps" in capfd.readouterr().err
+    (table,) = read(workdir / f"{TABLE}.json")["tables"]
+    assert {row["state"] for row in table["rows"]} == {"not run"}
+    # How many images are evaluated at once makes no other score.
+    assert run(*argv, "--config.evaluation.batch_size=2", "--print") == 0
+    assert not capfd.readouterr().out
 
 
 def stop_when(condition):
@@ -143,6 +151,10 @@ def read(path):
         (
             ["--table=study_loss", "--workdir=w", "--config.model.prediction=eps"],
             "--config.model.prediction: the rows of study_loss say it",
+        ),
+        (  # of the row that it evaluates
+            ["--table=study_loss", "--workdir=w", "--config.model.bit_scale=0.1"],
+            "--config.model.bit_scale: the rows of study_bit_scale say it",
         ),
         (
             ["--table=coco", "--workdir=w", "--config.train.num_step=3"],
