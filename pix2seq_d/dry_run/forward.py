@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import Config, ModelConfig
 from pix2seq_d.dry_run import flops
-from pix2seq_d.models import Pix2SeqD, parameter_count
+from pix2seq_d.models import Pix2SeqD, parameter_count, variable_shapes
 
 # AdamW, the moving average, the norms of gradient and parameters: operations for each
 # parameter and step.
@@ -24,7 +24,8 @@ class Passes:
     """FLOPs of one forward pass for one image, as XLA counts them.
 
     Attributes:
-      encoder: of the image encoder and the pyramid; 0 for an unconditional model.
+      encoder: of the image encoder, the pyramid, and what the decoder makes of their
+        output once.
       decoder: of one decoder pass.
       parameters: number of trainable scalars.
     """
@@ -68,11 +69,15 @@ def passes(model: ModelConfig) -> Passes:
 @functools.lru_cache(maxsize=32)
 def _passes(config: ModelConfig) -> Passes:
     model = Pix2SeqD(config)
-    variables = jax.eval_shape(model.init, jax.random.key(0))
+    variables = variable_shapes(config)
     images = jax.ShapeDtypeStruct((1, *config.image_size, 3), jnp.float32)
     bits = jax.ShapeDtypeStruct((1, *config.mask_size, config.num_bits), jnp.float32)
     gamma = jax.ShapeDtypeStruct((1,), jnp.float32)
-    encode = jax.jit(model.encode).trace(variables, images)
+    encode = jax.jit(
+        lambda variables, images: model.prepare(
+            variables, model.encode(variables, images)
+        )
+    ).trace(variables, images)
     denoise = jax.jit(model.denoise).trace(variables, bits, gamma, encode.out_info)
     return Passes(
         encoder=flops.of(encode.jaxpr),

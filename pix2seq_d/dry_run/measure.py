@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import flops, hlo, memory
 from pix2seq_d.dry_run.hlo import Collective
@@ -87,10 +85,4 @@ def compile_step(
       DoesNotFit: it needs more memory than such a device has.
     """
     traced = program.step.trace(program.state, program.batch, program.key)
-    try:
-        return traced, traced.lower().compile(compiler_options=options)
-    except jax.errors.JaxRuntimeError as error:
-        found = memory.does_not_fit(error)
-        if found is None:
-            raise
-        raise found from error
+    return traced, memory.compile_traced(traced, options)

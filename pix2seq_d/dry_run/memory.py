@@ -2,7 +2,10 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import Any
+
+import jax
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # Two messages of the TPU compiler: at once where temporaries alone are too many, else
@@ -64,6 +67,24 @@ def of(compiled: Any) -> Memory:
         temporaries=stats.temp_size_in_bytes,
         code=stats.generated_code_size_in_bytes,
     )
+
+
+def compile_traced(traced: Any, options: Mapping[str, Any] | None = None) -> Any:
+    """The compiled program of a `jax.stages.Traced`.
+
+    Args:
+      traced: what to compile.
+      options: of the compiler.
+    Raises:
+      DoesNotFit: it needs more memory than such a device has.
+    """
+    try:
+        return traced.lower().compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError as error:
+        found = does_not_fit(error)
+        if found is None:
+            raise
+        raise found from error
 
 
 def does_not_fit(error: RuntimeError) -> DoesNotFit | None:

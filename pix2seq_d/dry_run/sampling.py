@@ -5,30 +5,42 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import flops
 from pix2seq_d.inference import image, video
 from pix2seq_d.models import Pix2SeqD, variable_shapes
+from pix2seq_d.sharding import mesh as meshes
 
 
-def trace(config: Config) -> Any:
-    """`jax.stages.Traced` of the sampler that evaluation and prediction run, batch 1.
+def trace(config: Config, mesh: Mesh | None = None) -> Any:
+    """`jax.stages.Traced` of the sampler that evaluation and prediction run.
 
     Args:
       config: with num_classes set.
+      mesh: an image or a video's frame for each of its devices, which have the weights
+        whole; None: batch 1 on one device.
     """
     model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
     settings = {"model": model, "diffusion": config.diffusion}
     variables = variable_shapes(config.model)
-    images = jax.ShapeDtypeStruct((1, *config.model.image_size, 3), jnp.float32)
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
-    if not config.model.num_cond_frames:
-        predict = functools.partial(image.predict, **settings)
-        return jax.jit(predict).trace(variables, images, keys)
-    state = jax.eval_shape(functools.partial(video.start, 1, config.model))
-    next_frame = functools.partial(video.next_frame, **settings)
-    return jax.jit(next_frame).trace(variables, state, images, keys)
+    batch = 1 if mesh is None else mesh.size
+    images = jax.ShapeDtypeStruct((batch, *config.model.image_size, 3), jnp.float32)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
+    if config.model.num_cond_frames:
+        state = jax.eval_shape(functools.partial(video.start, batch, config.model))
+        function, examples = video.next_frame, (state, images, keys)
+    else:
+        function, examples = image.predict, (images, keys)
+    places: dict[str, Any] = {}
+    if mesh is not None:
+        split = meshes.over_batch(mesh)
+        whole = meshes.replicated(mesh)
+        places["in_shardings"] = (whole, *(split for _ in examples))
+        places["out_shardings"] = split
+    jitted = jax.jit(functools.partial(function, **settings), **places)
+    return jitted.trace(variables, *examples)
 
 
 def mask_flops(config: Config) -> dict[int, int]:

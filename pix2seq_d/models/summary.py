@@ -87,18 +87,15 @@ def summarize(config: ModelConfig) -> tuple[Part, ...]:
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     macs: dict[tuple[str, str], int] = {}
     for program in programs:
-        for path, operation in operations(program.jaxpr, ""):
-            part = _part_of(path)
-            if part is not None:
-                # Of all operations of a part the last makes its output.
-                shapes[part] = operation.outvars[0].aval.shape[1:]
-                macs[part] = macs.get(part, 0) + macs_of(operation)
+        for part, operation in _in_parts(program):
+            # Of all operations of a part the last makes its output.
+            shapes[part] = operation.outvars[0].aval.shape[1:]
+            macs[part] = macs.get(part, 0) + macs_of(operation)
     # A step as the paper has it; in a sampler this is done once for all steps.
-    once = jax.make_jaxpr(model.prepare)(variables, features)
-    for path, operation in operations(once.jaxpr, ""):
-        part = _part_of(path)
-        if part is not None:
-            macs[part] += macs_of(operation)
+    for part, operation in _in_parts(
+        jax.make_jaxpr(model.prepare)(variables, features)
+    ):
+        macs[part] += macs_of(operation)
     params = dict.fromkeys(shapes, 0)
     for key_path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
         path = jax.tree_util.keystr(key_path, simple=True, separator="/")
@@ -126,6 +123,14 @@ def operations(jaxpr: Any, scope: str) -> Iterator[tuple[str, Any]]:
             yield own, operation
         for program in inner:
             yield from operations(program, own)
+
+
+def _in_parts(program: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+    """(module and name of the part, operation) of a program, as far as it is of any."""
+    for path, operation in operations(program.jaxpr, ""):
+        part = _part_of(path)
+        if part is not None:
+            yield part, operation
 
 
 def _part_of(path: str) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from pix2seq_d.config import Config
 from pix2seq_d.dry_run import early, measure, slice_sampling, topology, traffic
 from pix2seq_d.dry_run.hlo import Collective
 from pix2seq_d.dry_run.memory import DoesNotFit
-from pix2seq_d.models import Pix2SeqD, parameter_count
+from pix2seq_d.models import parameter_count, variable_shapes
 from pix2seq_d.scaling.cases import Case
 from pix2seq_d.training.program import Program
 from pix2seq_d.training.throughput import image_flops
@@ -58,7 +58,7 @@ def facts(config: Config) -> Record:
     Args:
       config: with all sizes and lengths settled.
     """
-    variables = jax.eval_shape(Pix2SeqD(config.model).init, jax.random.key(0))
+    variables = variable_shapes(config.model)
     return {
         "batch": config.train.batch_size,
         "num_steps": config.train.num_steps,

@@ -8,7 +8,7 @@ import pytest
 from configs import shapes
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, dry_run
-from pix2seq_d.dry_run import forward, measure
+from pix2seq_d.dry_run import forward, measure, sampling
 
 
 def test_a_step_agrees_with_xlas_count(micro):
@@ -30,6 +30,15 @@ def test_a_step_agrees_with_xlas_count(micro):
     traced = program.step.trace(program.state, program.batch, program.key)
     counted = traced.lower().cost_analysis()["flops"]
     assert forward.step_flops(config) == pytest.approx(counted, rel=0.05)
+
+
+def test_a_mask_is_what_the_sampler_takes(micro):
+    made = config_lib.from_config_dict(shapes.get_config("tiny"))
+    config, _ = dry_run.settle(app.override(made, micro, allowed=("",)))
+    ((steps, counted),) = sampling.mask_flops(config).items()
+    # The rest is noise, steps between levels and decoding, much for so small a model.
+    passes = forward.mask_flops(config, steps)
+    assert 0.9 * counted < passes <= counted
 
 
 def test_what_changes_no_layer_costs_no_trace(micro):
