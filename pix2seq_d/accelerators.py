@@ -39,6 +39,11 @@ ACCELERATORS = (
 )
 
 
+def named(name: str) -> Accelerator:
+    """The accelerator of that name."""
+    return next(one for one in ACCELERATORS if one.name == name)
+
+
 def find(device_kind: str) -> Accelerator | None:
     """The accelerator that a `device_kind` of JAX means, None where not known."""
     for accelerator in ACCELERATORS:

@@ -82,7 +82,7 @@ def main(argv: list[str]) -> int | None:
         return 0
     if values.print:
         for job in jobs.todo(paths, seeds, given):
-            print(plan_text.command(job))
+            print(job.text)
         return 0
     ladder_rows.adopt(list(jobs.todo(paths, seeds, given)))
     commit = checkpoint_format.commit() or ""

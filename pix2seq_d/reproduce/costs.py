@@ -2,16 +2,15 @@
 
 import dataclasses
 
-from pix2seq_d.accelerators import ACCELERATORS, Accelerator
+from pix2seq_d import accelerators
+from pix2seq_d.accelerators import Accelerator
 from pix2seq_d.dry_run import estimate, forward
 from pix2seq_d.dry_run.prices import Prices
 from pix2seq_d.reproduce import datasets
 from pix2seq_d.reproduce.runs import Run
 
 _SHOWN = ("H100", "H200", "TPU v5e", "TPU v5p", "TPU v6e")
-DEVICES = tuple(
-    next(found for found in ACCELERATORS if found.name == name) for name in _SHOWN
-)
+DEVICES = tuple(map(accelerators.named, _SHOWN))
 
 
 @dataclasses.dataclass(frozen=True)

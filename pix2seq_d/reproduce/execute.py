@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import pix2seq_d
-from pix2seq_d.reproduce import ladder_rows, plan_text, records, runs, states
+from pix2seq_d.reproduce import ladder_rows, records, runs, states
 from pix2seq_d.reproduce.jobs import Job
 from pix2seq_d.reproduce.runs import Given
 from pix2seq_d.training import interrupt
@@ -145,7 +145,7 @@ def _run(
     commit: str,
     say: Callable[[str], None],
 ) -> int:
-    text = plan_text.command(job)
+    text = job.text
     say(f"$ {text}")
     started = _now()
     status, _ = starter.run([*_entry(job.command), *job.flags])

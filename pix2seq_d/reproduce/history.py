@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def _evaluation(run: Run, folder: Path, given: Given) -> Origin:
 
 def _command(command: str, run: Run, given: Given) -> str:
     flags = runs.train_flags if command == "train" else runs.evaluate_flags
-    return shlex.join(("python", "-m", f"launch.{command}", *flags(run, given)))
+    return runs.command_text(command, flags(run, given))
 
 
 def _hardware(starts: Sequence[records.Record]) -> str:

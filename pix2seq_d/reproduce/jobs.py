@@ -28,6 +28,11 @@ class Job:
     is_ladder: bool = False
 
     @property
+    def text(self) -> str:
+        """As a shell takes it."""
+        return runs.command_text(self.command, self.flags)
+
+    @property
     def name(self) -> str:
         """For people."""
         first = self.runs[0]

@@ -1,6 +1,5 @@
 """A plan as text for a terminal, which is Markdown as well."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 
 from pix2seq_d.accelerators import Accelerator
@@ -23,11 +22,6 @@ def text(plan: Plan, tables: Sequence[Table], seeds: Sequence[int]) -> str:
             "\n".join(("commands that are left, in this order:", *_left(plan)))
         )
     return "\n\n".join(parts)
-
-
-def command(job: Job) -> str:
-    """A job as a shell takes it."""
-    return shlex.join(("python", "-m", f"launch.{job.command}", *job.flags))
 
 
 def obstacle(job: Job, blocked: Mapping[str, str]) -> str:
@@ -145,7 +139,7 @@ def _left(plan: Plan) -> list[str]:
     lines = []
     for job in plan.jobs:
         why = obstacle(job, plan.blocked)
-        lines.append(f"  {command(job)}")
+        lines.append(f"  {job.text}")
         if why:
             lines.append(f"    cannot be run: {why}")
     return lines

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def evaluate_flags(run: Run, given: Given) -> list[str]:
     ]
     folders = [f"--workdir={run.weights}", f"--output={run.score}"]
     return [*folders, *sampler, *_evaluation_overrides(run.row, given)]
+
+
+def command_text(command: str, flags: Sequence[str]) -> str:
+    """A command as a shell takes it.
+
+    Args:
+      command: train or evaluate.
+      flags: its arguments.
+    """
+    return shlex.join(("python", "-m", f"launch.{command}", *flags))
 
 
 def ladder_folder(ladder: Sequence[Run], given: Given) -> Path:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pix2seq_d.accelerators import ACCELERATORS, Accelerator
+from pix2seq_d import accelerators
 from pix2seq_d.dry_run import estimate
 from pix2seq_d.scaling import interconnect, model
 from pix2seq_d.scaling.cases import Case
@@ -32,11 +32,6 @@ class Predicted:
     mfu: float
     hours: float
     device_hours: float
-
-
-def accelerator(name: str) -> Accelerator:
-    """The accelerator of that name."""
-    return next(one for one in ACCELERATORS if one.name == name)
 
 
 def step_of(record: Record, *, chips: int, accelerator: str) -> Step:
@@ -81,7 +76,7 @@ def of_gpus(recipe: Record, name: str, devices: int, *, waits: int) -> Predicted
       waits: as of `Step`.
     """
     images = recipe["batch"] / devices
-    speed = accelerator(name).bf16_tflops * 1e12 * estimate.UTILIZATION
+    speed = accelerators.named(name).bf16_tflops * 1e12 * estimate.UTILIZATION
     step = Step(
         seconds=images * recipe["image_flops"] / speed,
         images=images,
@@ -94,7 +89,7 @@ def of_gpus(recipe: Record, name: str, devices: int, *, waits: int) -> Predicted
 def _predicted(step: Step, recipe: Record, name: str, devices: int) -> Predicted:
     scaled = model.scaled(step, interconnect.find(name), devices)
     images_per_second = recipe["batch"] / scaled.beside
-    peak = accelerator(name).bf16_tflops * 1e12 * devices
+    peak = accelerators.named(name).bf16_tflops * 1e12 * devices
     hours = recipe["num_steps"] * scaled.beside / 3600
     return Predicted(
         step=step,

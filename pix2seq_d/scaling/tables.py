@@ -1,5 +1,6 @@
 """The tables of docs/scaling.md, from the file of results; every figure an estimate."""
 
+from pix2seq_d import accelerators
 from pix2seq_d.dry_run import estimate, memory
 from pix2seq_d.dry_run.prices import Prices
 from pix2seq_d.evaluation import text_table
@@ -94,14 +95,14 @@ def costs(results: Results, prices: Prices) -> str:
     head = ("recipe", "on", "settings", "device-hours", prices.currency)
     rows = []
     for case, record in plan.compiled(results, "train"):
-        price = prices.of(predicted.accelerator(case.accelerator))
+        price = prices.of(accelerators.named(case.accelerator))
         if record["cycles"] is not None and price is not None:
             hours = predicted.of_case(case, record).device_hours
             rows.append([case.recipe, case.slice, _settings(case), hours, price])
     for name in results.recipes:
         hours = modelled.on_gpus(results, name, 8).device_hours
         for gpu in ("H100", "H200"):
-            price = prices.of(predicted.accelerator(gpu))
+            price = prices.of(accelerators.named(gpu))
             if price is not None:
                 rows.append([name, f"8 {gpu}", "40 % of the peak", hours, price])
     cells = [[*row[:3], f"{row[3]:,.0f}", f"{row[3] * row[4]:,.0f}"] for row in rows]
