@@ -1,6 +1,5 @@
 """One checkpoint evaluated, by all processes, and the files that come of it."""
 
-import dataclasses
 import functools
 import json
 from collections.abc import Mapping
@@ -10,7 +9,13 @@ from typing import Any
 import jax
 from PIL import Image
 
-from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_records import (
+    finish,
+    left,
+    made_of,
+    open_shards,
+    under_way,
+)
 from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
@@ -155,11 +160,7 @@ def write_scores(
 ) -> None:
     """Writes table.md, and metrics.json with the settings that it came of."""
     (output / "table.md").write_text(text + "\n", encoding="utf-8")
-    metrics = metrics | {
-        "step": trained.step,
-        "sampler": dataclasses.asdict(trained.config.diffusion),
-        "evaluation": dataclasses.asdict(trained.config.evaluation),
-    }
+    metrics = metrics | made_of(trained)
     (output / "metrics.json").write_text(
         json.dumps(metrics, indent=2) + "\n", encoding="utf-8"
     )

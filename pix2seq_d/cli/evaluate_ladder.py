@@ -14,7 +14,13 @@ import jax
 from absl import flags
 
 from pix2seq_d.cli import app
-from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_records import (
+    finish,
+    left,
+    made_of,
+    open_shards,
+    under_way,
+)
 from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.cli.ladder_times import Timed, seconds_per_image
 from pix2seq_d.config import DiffusionConfig
@@ -214,12 +220,8 @@ def _write(
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     config = trained.config
-    content = ladder_table.to_json(rungs, source.label_space) | {
-        "encoding_seconds_per_image": encoding,
-        "step": trained.step,
-        "sampler": dataclasses.asdict(config.diffusion),
-        "evaluation": dataclasses.asdict(config.evaluation),
-    }
+    content = ladder_table.to_json(rungs, source.label_space)
+    content |= {"encoding_seconds_per_image": encoding} | made_of(trained)
     (output / ladder_page.FILE).write_text(
         json.dumps(content, indent=2) + "\n", encoding="utf-8"
     )

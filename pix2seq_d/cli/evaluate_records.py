@@ -1,6 +1,7 @@
 """What all kinds of evaluation share: records so far, what is left, and the end."""
 
 import contextlib
+import dataclasses
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,14 +39,23 @@ def open_shards(
     """
     fields = config_lib.flatten(trained.config)
     del fields[_FREE_FIELD]
-    made_of = {
+    header = {
         "step": trained.step,
         "total": total,
         **settings,
         **fields,
         "weights_crc32": _crc32(trained.variables),
     }
-    return Shards(output / shards.FOLDER / kind, made_of)
+    return Shards(output / shards.FOLDER / kind, header)
+
+
+def made_of(trained: Trained) -> dict[str, Any]:
+    """What files of results say that they come of; JSON types."""
+    return {
+        "step": trained.step,
+        "sampler": dataclasses.asdict(trained.config.diffusion),
+        "evaluation": dataclasses.asdict(trained.config.evaluation),
+    }
 
 
 def left(made: Shards, share: Share, *, total: int, unit: str) -> list[int]:

@@ -1,6 +1,5 @@
 """One checkpoint of a video model evaluated, and the files that come of it."""
 
-import dataclasses
 import functools
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,13 @@ import numpy as np
 from PIL import Image
 
 from pix2seq_d.cli.evaluate_checkpoint import write_scores
-from pix2seq_d.cli.evaluate_records import finish, left, open_shards, under_way
+from pix2seq_d.cli.evaluate_records import (
+    finish,
+    left,
+    made_of,
+    open_shards,
+    under_way,
+)
 from pix2seq_d.cli.evaluate_shard import WHOLE, Share
 from pix2seq_d.config import Config
 from pix2seq_d.data import sources
@@ -134,12 +139,7 @@ def evaluate(
 
 def _run(trained: Trained) -> dict[str, Any]:
     """What the logs of the videos say that they come of."""
-    return {
-        "checkpoint": str(trained.workdir),
-        "step": trained.step,
-        "sampler": dataclasses.asdict(trained.config.diffusion),
-        "evaluation": dataclasses.asdict(trained.config.evaluation),
-    }
+    return {"checkpoint": str(trained.workdir)} | made_of(trained)
 
 
 def summary(report: VideoReport, _: LabelSpace, output: Path) -> str:

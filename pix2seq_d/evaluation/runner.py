@@ -135,7 +135,9 @@ class Evaluation:
     def __iter__(self) -> Iterator[Scored]:
         """Yields every image of this process as it is scored."""
         for batch, rows in self.batches():
-            yield from self.score(batch["image"], batch["index"], rows)
+            for scored in self.score(batch["image"], batch["index"], rows):
+                self._scored.append((scored.index, scored.score.to_json()))
+                yield scored
 
     def batches(self) -> Iterator[tuple[eval_data.Batch, list[Row]]]:
         """Yields this process's images in batches of one shape, padding left out."""
@@ -183,7 +185,6 @@ class Evaluation:
             overlap = compare(row.example.panoptic, prediction, self._categories)
             found = diagnose(overlap, overlap.match())
             score = ImageScore(row.oracle, (found,))
-            self._scored.append((row.index, score.to_json()))
             yield Scored(row.index, row.example, prediction, score)
 
     def report(self) -> Report:
