@@ -63,6 +63,8 @@ def main(argv: list[str]) -> None:
         return
     known_prices = None if values.prices is None else prices.read(values.prices)
     output = Path(values.output)
+    if values.write and not store.read(output).cases:
+        raise app.UsageError(f"--write: {output} has no results; leave --write out")
     if not values.write:
         _compile_missing(output, values.only, to_the_end=not values.memory)
     results = store.read(output)

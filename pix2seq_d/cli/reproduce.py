@@ -51,6 +51,10 @@ def main(argv: list[str]) -> int | None:
     if values.prices is not None and not values.dry_run:
         raise app.UsageError("--prices is for --dry_run; leave it out")
     app.require(values, "workdir")
+    for name in ("workdir", "output"):
+        folder = values[name].value
+        if folder and Path(folder).is_file():
+            raise app.UsageError(f"--{name}={folder} is a file; give a folder")
 
     # Only shapes are computed here: the devices are for the commands that it starts.
     import jax

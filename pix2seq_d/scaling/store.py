@@ -29,6 +29,8 @@ def read(path: Path) -> Results:
     Raises:
       ValueError: it is no file of results.
     """
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; give a file as --output")
     if not path.is_file():
         return Results({}, {})
     try:

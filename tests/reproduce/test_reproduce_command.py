@@ -139,6 +139,7 @@ def read(path):
         (["--workdir=w"], "--table is missing"),
         (["--table=coco"], "--workdir is missing"),
         (["--table=table1", "--workdir=w"], "choose one of coco, steps"),
+        (["--table=coco", f"--workdir={__file__}"], "is a file; give a folder"),
         (["--table=coco", "--workdir=w", "--rows=low"], "has no row 'low'; choose of"),
         (["--table=study", "--workdir=w", "--rows=l2"], "--rows is for one table"),
         (["--table=coco", "--workdir=w", "--seeds=a"], "take whole numbers"),

@@ -77,3 +77,8 @@ def test_another_file_is_refused_by_name(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=f"scaling.json: {message}"):
         store.read(path)
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=f"{tmp_path.name}: is a folder; give a file"):
+        store.read(tmp_path)
