@@ -71,6 +71,8 @@ def left(made: Shards, share: Share, *, total: int, unit: str) -> list[int]:
       ValueError: as of `Shards.records`.
     """
     part = share.positions(total, unit)
+    if share.is_part and gather(made.finished)[0]:
+        return []
     done = made.records()
     if share.merge:
         missing = [k for k in range(total) if k not in done]
@@ -126,6 +128,9 @@ def finish(
     own = gather(str(made.own) if made.has_own else None)
     if jax.process_index():
         return None
+    if share.is_part and made.finished:
+        say(f"all is evaluated already; to evaluate anew: {share.command}")
+        return None
     try:
         with made.locked():
             _check_shared([folder for folder in own if folder is not None])
@@ -133,7 +138,7 @@ def finish(
             missing = [k for k in range(total) if k not in records]
             if not missing:
                 result = write(dict(sorted(records.items())))
-                made.remove()
+                made.finish()
                 return result
     except FileNotFoundError:
         if made.folder.exists():

@@ -29,6 +29,11 @@ class Share:
     merge: bool = False
     command: str = "python -m launch.evaluate"
 
+    @property
+    def is_part(self) -> bool:
+        """Whether others do the rest."""
+        return self.merge or self.shard is not None
+
     def of_step(self, step: int, *, given: bool) -> "Share":
         """With the checkpoint's step in the command, unless it is there already."""
         if given:

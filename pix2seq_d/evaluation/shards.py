@@ -8,7 +8,8 @@ when that is scored and its files are there:
 
 Nothing is written twice, so that a process may be killed at any moment, and another may
 go on from what all have done, on any host that has the folder. Whoever finds the
-evaluation complete makes the results of it and removes the folder.
+evaluation complete makes the results of it, removes the folder, and leaves beside it
+the settings, `<folder>.json`, by which a process that comes late knows.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pix2seq_d.atomic_file import replace_text
 from pix2seq_d.json_lines import append_line, changed_field, read_entries, read_header
 
 FOLDER = "shards"  # below the folder of the results
@@ -134,14 +136,26 @@ class Shards:
             (self.folder / _LOCK).stat()
             yield
 
-    def remove(self) -> None:
-        """Removes all records."""
+    @property
+    def finished(self) -> bool:
+        """Whether the results were made, and nothing was begun since."""
+        try:
+            made = json.loads(self._marker.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return False
+        return made == self._settings and not self.folder.exists()
+
+    def finish(self) -> None:
+        """Removes all records: the results are made."""
+        replace_text(self._marker, json.dumps(self._settings, indent=1) + "\n")
         removed = tempfile.mkdtemp(prefix="removed_", dir=self.folder.parent)
         # In one go, for another process may be waiting to read them.
         self.folder.rename(Path(removed) / self.folder.name)
         shutil.rmtree(removed, ignore_errors=True)
-        with contextlib.suppress(OSError):  # other evaluations are under way there
-            self.folder.parent.rmdir()
+
+    @property
+    def _marker(self) -> Path:
+        return self.folder.with_name(self.folder.name + ".json")
 
     def _journals(self) -> list[Path]:
         """Of all processes, in order; ValueError if one is of other settings."""

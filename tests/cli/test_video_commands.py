@@ -170,7 +170,7 @@ def test_shards_of_videos_killed_and_gone_on_with_write_what_one_process_writes(
         for path in evaluated.rglob("*")
         if path.is_file() and path.name != "report.html"
     }
-    assert len(names) == 4 + 2 + 2 * 2 * NUM_FRAMES
+    assert len(names) == 5 + 2 + 2 * 2 * NUM_FRAMES
     found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert found == names
     for name in names:

@@ -132,6 +132,13 @@ def test_unequal_shards_killed_and_gone_on_with_write_what_one_process_writes(
     assert "evaluating step 2 on 3 images" in err
     assert "metrics:" in out and "| oracle" in out
     same_files(alone, output)
+    # A cluster that starts a part once more finds nothing to do.
+    for part in ("--shard=7:10", "--merge"):
+        assert evaluate_status(workdir, output, part) == 0
+        out, err = capsys.readouterr()
+        assert "all is evaluated already; to evaluate anew: python -m " in err
+        assert out == "" and "evaluating" not in err
+    same_files(alone, output)
 
 
 def interrupt_ladder(workdir, output, monkeypatch):
@@ -182,7 +189,7 @@ def test_a_job_of_two_processes_goes_on_and_writes_what_one_writes(
     assert "step 1 was deleted" in written[0][1]
     lines = (tmp_path / "followed" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2]
-    assert len(files_of(alone)) == NUM_IMAGES + 4
+    assert len(files_of(alone)) == NUM_IMAGES + 5
     same_files(alone, tmp_path / "followed" / "2")
     assert files_of(tmp_path / "ladder") == files_of(ladder_alone)
     scores = scores_of(ladder_alone)

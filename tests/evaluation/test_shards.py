@@ -115,10 +115,10 @@ def test_of_two_that_end_at_once_one_makes_the_results(folder):
         entered.set()
         time.sleep(0.2)
         assert ended == []
-        shards[0].remove()
+        shards[0].finish()
     thread.join()
     assert ended == ["was removed"]
-    assert not folder.parent.exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["images.json"]
 
 
 def finish(shards, monkeypatch, own=None, *, total=1):
@@ -169,12 +169,14 @@ def test_a_job_whose_hosts_have_outputs_of_their_own_is_told(folder, monkeypatch
     assert list(shards.records()) == [0]
 
 
-def test_removing_leaves_other_evaluations(folder):
+def test_finishing_leaves_other_evaluations_and_what_was_evaluated(folder):
     shards, ladder = Shards(folder, SETTINGS), Shards(folder.parent / "ladder", {})
     add(shards, 1)
     add(ladder, 1)
-    shards.remove()
-    assert [path.name for path in folder.parent.iterdir()] == ["ladder"]
+    shards.finish()
+    assert {path.name for path in folder.parent.iterdir()} == {"ladder", "images.json"}
+    assert shards.finished and Shards(folder, SETTINGS).finished
+    assert not ladder.finished and not Shards(folder, {"step": 3}).finished
     with pytest.raises(FileNotFoundError):
         shards.add(2, "late")
     assert list(ladder.records()) == [1]
