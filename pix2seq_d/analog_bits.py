@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 
 def int_to_bits(x: jax.Array, num_bits: int) -> jax.Array:
@@ -74,6 +75,13 @@ def decode(x: jax.Array, bits_per_channel: int = 8) -> jax.Array:
     return bits_to_int(x.reshape(*x.shape[:-1], -1, bits_per_channel))
 
 
+def bit_table(num_codes: int, dtype: DTypeLike = jnp.float32) -> jax.Array:
+    """T[k] = the bits of code k, [num_codes, n]; num_codes is 2**n."""
+    return int_to_bits(jnp.arange(num_codes), (num_codes - 1).bit_length()).astype(
+        dtype
+    )
+
+
 def expected_bits(probabilities: jax.Array) -> jax.Array:
     """E[bits] = p T, T[k] the bits of code k: softmax over codes -> bit marginals.
 
@@ -83,7 +91,4 @@ def expected_bits(probabilities: jax.Array) -> jax.Array:
       [..., n] of the same dtype, in [0, 1].
     Source: spec 2.4.
     """
-    codes = np.arange(probabilities.shape[-1])
-    num_bits = (probabilities.shape[-1] - 1).bit_length()
-    table = (codes[:, None] >> np.arange(num_bits)) & 1
-    return probabilities @ table.astype(probabilities.dtype)
+    return probabilities @ bit_table(probabilities.shape[-1], probabilities.dtype)

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from pix2seq_d import analog_bits
+from pix2seq_d import analog_bits, code_logits
 
 
 def instance_weights(
@@ -74,12 +74,13 @@ def softmax_xent_of_hidden(
     kernel: jax.Array,
     bias: jax.Array,
     num_codes: int,
-    max_logits: int = 2**22,
+    max_logits: int = 2**23,
 ) -> jax.Array:
     """`softmax_xent` of logits that are never there as a whole.
 
-    The last layer and its loss are taken in slices of rows, and again in the backward
-    pass: masks of 512 x 512 have 537 MB of logits an image, and as much of gradients.
+    The last layer and its loss are taken a group at a time, those of large masks in
+    slices of rows, too, and again in the backward pass: masks of 512 x 512 have 537 MB
+    of logits an image, and as much of gradients.
 
     Args:
       hidden: [B, h / s, w / s, C] float32, before the last layer.
@@ -101,14 +102,19 @@ def softmax_xent_of_hidden(
 
     def loss_of(part: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         hidden, codes, weights = part
-        shape = (*hidden.shape[:-1], s * s, num_groups, num_codes)
-        cross_entropy = _cross_entropy((hidden @ kernel + bias).reshape(shape), codes)
-        return jnp.sum(weights[..., None] * cross_entropy, axis=(1, 2, 3, 4))
+        places = hidden.shape[:-1]
+        logits = code_logits.by_group(hidden, kernel, bias, num_codes=num_codes)
+        cross_entropy = [
+            _cross_entropy(group, codes[..., k].reshape(-1)).reshape(places)
+            for k, group in enumerate(logits)
+        ]
+        return jnp.sum(weights * jnp.stack(cross_entropy, axis=-1), axis=(1, 2, 3))
 
+    # Of each place of `hidden`: its s * s pixels' groups, as the kernel has them.
     whole = (
         hidden,
         _to_depth(codes, s),
-        _to_depth(weights[..., None], s)[..., 0],
+        _to_depth(jnp.repeat(weights[..., None], num_groups, axis=-1), s),
     )
     slices = _slices(height, height * width * kernel.shape[-1] / max_logits)
     if slices == 1:
@@ -124,12 +130,10 @@ def softmax_xent_of_hidden(
 
 
 def _to_depth(x: jax.Array, s: int) -> jax.Array:
-    """[B, h, w, G] -> [B, h / s, w / s, s * s, G]."""
+    """[B, h, w, G] -> [B, h / s, w / s, s * s * G], undone by `depth_to_space`."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // s, s, width // s, s, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(
-        batch, height // s, width // s, s * s, channels
-    )
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // s, width // s, -1)
 
 
 def _slices(height: int, wanted: float) -> int:

@@ -95,7 +95,7 @@ def sample(
     def denoise(
         xt: jax.Array, gamma: jax.Array, estimate: jax.Array | None = None
     ) -> jax.Array:
-        return model.denoise(variables, xt, gamma, prepared, x0_self_cond=estimate).x0
+        return model.estimate(variables, xt, gamma, prepared, estimate)
 
     sampled = sampler.sample(
         denoise,

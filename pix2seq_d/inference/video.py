@@ -80,7 +80,7 @@ def next_frame(
     def denoise(
         xt: jax.Array, gamma: jax.Array, estimate: jax.Array | None = None
     ) -> jax.Array:
-        return model.denoise(variables, xt, gamma, prepared, x0_self_cond=estimate).x0
+        return model.estimate(variables, xt, gamma, prepared, estimate)
 
     def decode(x0: jax.Array) -> jax.Array:
         return decode_labels(x0, config)

@@ -6,6 +6,7 @@ from pix2seq_d.models.pix2seq_d import (
     Denoised,
     Features,
     Pix2SeqD,
+    last_layer,
     parameter_count,
     variable_shapes,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "ModelConfig",
     "Pix2SeqD",
     "Prepared",
+    "last_layer",
     "parameter_count",
     "variable_shapes",
 ]

@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pix2seq_d import analog_bits
+from pix2seq_d import analog_bits, code_logits
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.diffusion import process
 from pix2seq_d.models import decoder as decoders
 from pix2seq_d.models.decoder import MaskDecoder, Prepared
 from pix2seq_d.models.encoder import ImageEncoder
+from pix2seq_d.models.layers import depth_to_space
 from pix2seq_d.models.pyramid import FeaturePyramid
 
 Variables = dict[str, Any]
@@ -221,6 +222,33 @@ class Pix2SeqD:
                 x0 = raw
         return Denoised(raw, None, x0)
 
+    def estimate(
+        self,
+        variables: Variables,
+        xt: jax.Array,
+        gamma: jax.Array,
+        features: Features | Prepared,
+        x0_self_cond: jax.Array | None = None,
+        *,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """`denoise` without logits in memory, for the sampler's loop.
+
+        Returns:
+          [B, h, w, K] float32, `denoise(...).x0`.
+        """
+        config = self.config
+        given = (variables, xt, gamma, features)
+        if config.prediction != "x_softmax_xent":
+            return self.denoise(*given, None, x0_self_cond, key=key).x0
+        bits = code_logits.expected_bits(
+            self.hidden(*given, x0_self_cond, key=key),
+            *last_layer(variables),
+            num_codes=config.num_codes,
+        )
+        bits = depth_to_space(bits, config.decoder.in_strides)
+        return config.bit_scale * (2 * bits - 1)
+
     def hidden(
         self,
         variables: Variables,
@@ -229,12 +257,12 @@ class Pix2SeqD:
         features: Features | Prepared,
         x0_self_cond: jax.Array | None = None,
         *,
-        key: jax.Array,
+        key: jax.Array | None = None,
     ) -> jax.Array:
-        """`denoise` in training up to the last layer, {'kernel', 'bias'} at `output`.
+        """`denoise` up to the last layer, which is `last_layer`.
 
         Returns:
-          [B, h / s, w / s, W] float32, for `diffusion.loss.softmax_xent_of_hidden`.
+          [B, h / s, w / s, W] float32.
         """
         return self._decode(
             variables, xt, gamma, features, None, x0_self_cond, key=key, head=False
@@ -331,6 +359,12 @@ class Pix2SeqD:
         if "cross_attention" in self.config.conditioning:
             return features.tokens
         return None
+
+
+def last_layer(variables: Variables) -> tuple[jax.Array, jax.Array]:
+    """Kernel [W, s * s * K] and bias of the decoder's last layer, a product."""
+    layer = variables["params"]["decoder"]["output"]
+    return layer["kernel"][0, 0], layer["bias"]
 
 
 def _features(tokens: jax.Array, fused: jax.Array) -> Features:

@@ -14,7 +14,7 @@ from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, PastNoiseConfig
 from pix2seq_d.diffusion import loss as losses
 from pix2seq_d.diffusion import process
-from pix2seq_d.models import Denoised, Features, Pix2SeqD, Prepared
+from pix2seq_d.models import Denoised, Features, Pix2SeqD, Prepared, last_layer
 from pix2seq_d.sharding.layout import Layout
 from pix2seq_d.training import past_noise as past_noises
 from pix2seq_d.training.state import TrainState, update_ema
@@ -142,13 +142,14 @@ def batch_loss(
     inputs = variables, xt, gamma, prepared
     if config.prediction == "x_softmax_xent":
         hidden = model.hidden(*inputs, x0_self_cond=estimate, key=decoder_key)
-        head = params["decoder"]["output"]
+        # Whole in the backward pass, too: the loss makes a part for each group of bits.
+        kernel, bias = layout.gather(last_layer(variables))
         per_example = losses.softmax_xent_of_hidden(
             hidden,
             x0,
             weights,
-            kernel=head["kernel"][0, 0],
-            bias=head["bias"],
+            kernel=kernel,
+            bias=bias,
             num_codes=config.num_codes,
         )
     else:
@@ -218,8 +219,8 @@ def first_estimate(
     frozen, (xt_half, gamma_half, features) = jax.lax.stop_gradient(
         (variables, jax.tree.map(every_other, (xt, gamma, features)))
     )
-    output = model.denoise(frozen, xt_half, gamma_half, features, key=key)
-    estimate = jnp.clip(output.x0, -config.bit_scale, config.bit_scale)
+    estimate = model.estimate(frozen, xt_half, gamma_half, features, key=key)
+    estimate = jnp.clip(estimate, -config.bit_scale, config.bit_scale)
     if config.self_cond_estimate == "eps":
         estimate = process.eps_from_x0(xt_half, estimate, gamma=gamma_half)
     pairs = jnp.stack([estimate, jnp.zeros_like(estimate)], axis=1)

@@ -149,6 +149,17 @@ def test_a_fresh_model_knows_nothing():
             assert not leaf.any(), jax.tree_util.keystr(path)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_samplers_estimate_is_that_of_denoise(images, stride):
+    model = Pix2SeqD(with_decoder(TINY, in_strides=stride))
+    variables = random_variables(model)
+    features = encode(variables, images)
+    inputs = variables, noisy_mask(2), jnp.array([0.3, 0.8]), features
+    expected = quick_jit(model.denoise)(*inputs).x0
+    assert float(jnp.std(expected)) > 0.01
+    np.testing.assert_allclose(quick_jit(model.estimate)(*inputs), expected, atol=1e-6)
+
+
 def test_shapes_of_features_and_estimates(features, denoised):
     assert features.tokens.shape == (2, 2 * 4, 16)
     assert features.fused.shape == (2, 16, 32, 8)
