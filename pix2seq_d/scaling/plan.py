@@ -25,7 +25,8 @@ def _high_res(slice_name: str, batch: int) -> Case:
     return Case("train", "coco_panoptic:high_res", slice_name, overrides)
 
 
-# In the order of the tables; one image a chip where the batch has no more.
+# In the order of the tables; one image a chip where the batch has no more. Eight are
+# what the compiler makes most of (docs/performance.md).
 CASES = (
     Case("train", "coco_panoptic:mask_prior", "v5e:16x16"),
     *map(_low_res, ("v5e:16x16", "v5e:8x8", "v6e:8x8", "v5p:4x4x4")),
@@ -35,6 +36,7 @@ CASES = (
     _high_res("v6e:8x8", 64),
     _high_res("v5p:4x4x4", 64),
     Case("train", "coco_panoptic:ablation", "v5e:8x8"),
+    Case("train", "coco_panoptic:ablation", "v5e:4x4"),
     Case("train", "cityscapes", "v5e:4x4", _FSDP),
     Case("train", "cityscapes", "v5e:4x4", (("train.remat", "blocks"), *_FSDP)),
     Case("train", "cityscapes", "v6e:4x4"),
