@@ -54,6 +54,9 @@ class DiffusionConfig:
     # before in at least this share of its pixels, as after a cut; 0: never.
     new_share: float = 0.0
     time_difference: float = 2.0  # td of the sampler (spec 3.2)
+    # Ours: the time that the sampler takes its first noise for; 1, the paper's, is
+    # what it is. A little less breaks the tie between ids in the first step.
+    start_time: float = 1.0
     sampler: str = "ddim"  # ddim, ddpm or ddpm_small
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ class DiffusionConfig:
         require_range("diffusion", self, 1, INF, "num_steps_next")
         require_range("diffusion", self, 0, 1, "stop_changed", "new_share")
         require_range("diffusion", self, 0, INF, "time_difference", "loss_weight_power")
+        require_range("diffusion", self, 0, 1, "start_time", open_low=True)
 
 
 @dataclasses.dataclass(frozen=True)

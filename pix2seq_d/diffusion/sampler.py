@@ -16,26 +16,31 @@ METHODS = ("ddim", "ddpm", "ddpm_small")
 _COSINE = schedules.make("cosine")
 
 
-def time_grid(num_steps: int, time_difference: float) -> np.ndarray:
-    """The (t, t') of every step: t = 1 - i/N, t' = max(1 - (i + 1 + td)/N, 0).
+def time_grid(
+    num_steps: int, time_difference: float, start_time: float = 1.0
+) -> np.ndarray:
+    """The (t, t') of every step: t = s (1 - i/N), t' = s max(1 - (i + 1 + td)/N, 0).
 
     Args:
       num_steps: N.
       time_difference: td >= 0; shifts only the target time t'.
+      start_time: s in (0, 1], the time that the first noise is taken for.
     Returns:
-      [N, 2] float32, t from 1 down to 1/N.
+      [N, 2] float32, t from s down to s/N.
     Raises:
-      ValueError: num_steps < 1 or time_difference < 0.
-    Source: spec 3.1, 3.2.
+      ValueError: num_steps < 1, time_difference < 0 or a start time not in (0, 1].
+    Source: spec 3.1, 3.2; start times below 1 are ours.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, not {num_steps}")
     if time_difference < 0:
         raise ValueError(f"time_difference must be >= 0, not {time_difference}")
+    if not 0 < start_time <= 1:
+        raise ValueError(f"start_time must be > 0 and <= 1, not {start_time}")
     i = np.arange(num_steps)
     t = 1 - i / num_steps
     t_next = np.maximum(1 - (i + 1 + time_difference) / num_steps, 0)
-    return np.stack([t, t_next], -1).astype(np.float32)
+    return (start_time * np.stack([t, t_next], -1)).astype(np.float32)
 
 
 def ddim_step(
@@ -102,6 +107,7 @@ def sample(
     x_init: jax.Array,
     num_steps: int = 20,
     time_difference: float = 2.0,
+    start_time: float = 1.0,
     schedule: Schedule = _COSINE,
     method: str = "ddim",
     key: jax.Array | None = None,
@@ -117,6 +123,7 @@ def sample(
       x_init: [B, h, w, K] float32, standard normal.
       num_steps: number of calls of `denoise_fn`.
       time_difference: asymmetric time difference td (spec 3.2).
+      start_time: of `time_grid`.
       schedule: gamma(t) of `schedule.make`.
       method: `ddim`, `ddpm` (variance 1 - alpha) or `ddpm_small`.
       key: for the noise of the DDPM methods, one for all or one per example [B]:
@@ -138,7 +145,7 @@ def sample(
         raise ValueError(f"sampler {method!r} draws noise: pass key=")
     if self_cond not in (False, True, "x", "eps"):
         raise ValueError(f"self_cond={self_cond!r}: choose False, True, 'x' or 'eps'")
-    times = jnp.asarray(time_grid(num_steps, time_difference))
+    times = jnp.asarray(time_grid(num_steps, time_difference, start_time))
     batch = x_init.shape[:1]
     key = jax.random.key(0) if key is None else key
     keys = jax.vmap(lambda i: _fold_in(key, i))(jnp.arange(num_steps))

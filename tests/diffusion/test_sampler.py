@@ -52,6 +52,38 @@ def test_without_time_difference_a_step_ends_where_the_next_starts():
     assert grid[-1, 1] == 0
 
 
+def test_a_start_time_shrinks_all_times():
+    grid = sampler.time_grid(4, 1.0, start_time=0.8)
+    expected = [[0.8, 0.4], [0.6, 0.2], [0.4, 0], [0.2, 0]]
+    np.testing.assert_allclose(grid, expected, atol=1e-6)
+
+
+def test_the_first_noise_is_taken_for_that_of_the_start_time(x_init):
+    seen = []
+
+    def denoise(xt, level):
+        jax.debug.callback(lambda a, b: seen.append((a, b)), xt, level, ordered=True)
+        return halfway(xt, level)
+
+    made = sampler.sample(denoise, x_init, 2, time_difference=0.0, start_time=0.8)
+    jax.block_until_ready(made)
+    jax.effects_barrier()
+    (first, level), (second, next_level) = seen
+    gamma, gamma_next = (jnp.full(2, schedule.make()(t)) for t in (0.8, 0.4))
+    np.testing.assert_array_equal(first, x_init)
+    np.testing.assert_allclose(level, gamma, rtol=1e-5)
+    np.testing.assert_allclose(next_level, gamma_next, rtol=1e-5)
+    x0 = jnp.clip(halfway(x_init, gamma), -0.1, 0.1)
+    expected = sampler.ddim_step(x_init, x0, gamma=gamma, gamma_next=gamma_next)
+    np.testing.assert_allclose(second, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [0.0, -0.5, 1.1, float("nan")])
+def test_a_bad_start_time_is_refused(start):
+    with pytest.raises(ValueError, match="start_time must be > 0 and <= 1, not"):
+        sampler.time_grid(5, 1.0, start)
+
+
 def test_bad_steps_are_refused():
     with pytest.raises(ValueError, match="num_steps must be at least 1, not 0"):
         sampler.time_grid(0, 1.0)
