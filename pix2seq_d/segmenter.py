@@ -159,9 +159,9 @@ class Segmenter:
           images: as of `predict`.
           num_steps: sampler steps.
           seed: of the sampler's noise.
-          sampler: 'ddim', 'ddpm' or 'ddpm_small'.
+          sampler: 'ddim', 'ddpm', 'ddpm_small' or 'dpmpp_2m'.
           time_difference: td of the sampler (spec 3.2).
-          start_time: the time that the first noise is taken for, > 0 and <= 1.
+          start_time: no time of the sampler is above it; > 0 and <= 1.
           min_area: smallest segment, px; smaller ones become void.
           batch_size: images at once, rounded up to a multiple of the devices.
         Raises:

@@ -54,10 +54,10 @@ class DiffusionConfig:
     # before in at least this share of its pixels, as after a cut; 0: never.
     new_share: float = 0.0
     time_difference: float = 2.0  # td of the sampler (spec 3.2)
-    # Ours: the time that the sampler takes its first noise for; 1, the paper's, is
-    # what it is. A little less breaks the tie between ids in the first step.
+    # Ours: no sampler time is above it, so that the first noise is taken for that of
+    # this time; 1, the paper's, is what it is. Less tells instances apart earlier.
     start_time: float = 1.0
-    sampler: str = "ddim"  # ddim, ddpm or ddpm_small
+    sampler: str = "ddim"  # ddim, ddpm, ddpm_small or dpmpp_2m; videos: ddim
 
     def __post_init__(self) -> None:
         for name in ("train_schedule", "sample_schedule"):
