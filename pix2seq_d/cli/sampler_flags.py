@@ -25,8 +25,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "start_time",
         None,
-        "Highest time of the sampler, such as 0.8 with 2 or 3 steps "
-        "(docs/results/few_steps.md); the checkpoint's by default.",
+        "Highest time of the sampler; when below 1: docs/results/few_steps.md. The "
+        "checkpoint's by default.",
         flag_values=values,
     )
 

@@ -75,7 +75,7 @@ def multistep_carry(gamma: jax.Array, gamma_next: jax.Array) -> jax.Array:
       gamma_next: [N] float32 in (0, 1], their targets.
     Returns:
       [N] float32; 0 for the first step, and where two levels are the same.
-    Source: arXiv 2211.01095, section 4.1 and appendix.
+    Source: arXiv 2211.01095, algorithm 2.
     """
     now, target = (0.5 * (jnp.log(g) - jnp.log1p(-g)) for g in (gamma, gamma_next))
     last = jnp.diff(now, prepend=now[:1])
