@@ -55,7 +55,8 @@ class DiffusionConfig:
     new_share: float = 0.0
     time_difference: float = 2.0  # td of the sampler (spec 3.2)
     # Ours: no sampler time is above it, so that the first noise is taken for that of
-    # this time; 1, the paper's, is what it is. Less may tell instances apart earlier (docs/results/few_steps.md).
+    # this time; 1, the paper's, is what it is. Less may tell instances apart
+    # earlier, or do harm: docs/results/few_steps.md.
     start_time: float = 1.0
     sampler: str = "ddim"  # ddim, ddpm, ddpm_small or dpmpp_2m; videos: ddim
 
