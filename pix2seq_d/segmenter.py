@@ -36,6 +36,7 @@ class Settings(TypedDict, total=False):
     seed: int
     sampler: str | None
     time_difference: float | None
+    start_time: float | None
     min_area: int | None
     batch_size: int
 
@@ -144,6 +145,7 @@ class Segmenter:
         seed: int = 0,
         sampler: str | None = None,
         time_difference: float | None = None,
+        start_time: float | None = None,
         min_area: int | None = None,
         batch_size: int = 8,
     ) -> Iterator[Result]:
@@ -157,8 +159,9 @@ class Segmenter:
           images: as of `predict`.
           num_steps: sampler steps.
           seed: of the sampler's noise.
-          sampler: 'ddim', 'ddpm' or 'ddpm_small'.
+          sampler: 'ddim', 'ddpm', 'ddpm_small' or 'dpmpp_2m'.
           time_difference: td of the sampler (spec 3.2).
+          start_time: no time of the sampler is above it; > 0 and <= 1.
           min_area: smallest segment, px; smaller ones become void.
           batch_size: images at once, rounded up to a multiple of the devices.
         Raises:
@@ -170,6 +173,7 @@ class Segmenter:
             num_steps=num_steps,
             sampler=sampler,
             time_difference=time_difference,
+            start_time=start_time,
         )
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: take it >= 1")
@@ -183,6 +187,7 @@ class Segmenter:
         seed: int = 0,
         sampler: str | None = None,
         time_difference: float | None = None,
+        start_time: float | None = None,
     ) -> Denoising:
         """How the result of `predict` with these settings came about, step by step.
 
@@ -192,11 +197,15 @@ class Segmenter:
           seed: likewise.
           sampler: likewise.
           time_difference: likewise.
+          start_time: likewise.
         Raises:
           ValueError: as of `predict_each`.
         """
         config = self._config(
-            num_steps=num_steps, sampler=sampler, time_difference=time_difference
+            num_steps=num_steps,
+            sampler=sampler,
+            time_difference=time_difference,
+            start_time=start_time,
         )
         image_size, diffusion = config.model.image_size, config.diffusion
         fitted, unpadded = eval_data.fit_image(pixels(image), image_size)
@@ -207,7 +216,9 @@ class Segmenter:
             diffusion=diffusion,
             seed=seed,
         )
-        times = time_grid(diffusion.num_steps, diffusion.time_difference)[:, 0]
+        times = time_grid(
+            diffusion.num_steps, diffusion.time_difference, diffusion.start_time
+        )[:, 0]
         return Denoising(
             states[:, 0],
             np.asarray(diffusion.sample_schedule.make()(jnp.asarray(times))),

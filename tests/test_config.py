@@ -140,6 +140,8 @@ def test_wrong_types_are_refused(path, value):
         ("diffusion.sample_schedule.name", "cos"),
         ("diffusion.num_steps", 0),
         ("diffusion.time_difference", -1.0),
+        ("diffusion.start_time", 0.0),
+        ("diffusion.start_time", 1.5),
         ("diffusion.noise_draws", 0),
         ("data.max_skipped", -1),
         ("data.read_timeout_s", 0.0),

@@ -81,7 +81,12 @@ def test_settings_change_what_comes_out(segmenter, photos):
     photo = photos[1]
     usual = segmenter.predict(photo, min_area=0)
     assert usual.steps == 2
-    for changed in (dict(seed=1), dict(num_steps=3), dict(time_difference=0.0)):
+    for changed in (
+        dict(seed=1),
+        dict(num_steps=3),
+        dict(time_difference=0.0),
+        dict(start_time=0.5),
+    ):
         found = segmenter.predict(photo, **{"min_area": 0, "num_steps": 2} | changed)
         assert (found.panoptic.ids != usual.panoptic.ids).any(), changed
         assert found.steps == changed.get("num_steps", 2)
@@ -138,6 +143,7 @@ def test_devices_and_dtype_are_chosen(workdir, segmenter, photos):
         (dict(num_steps=0), "num_steps=0"),
         (dict(sampler="euler"), "sampler='euler'"),
         (dict(time_difference=-1.0), "time_difference=-1.0"),
+        (dict(start_time=0.0), "start_time=0.0"),
         (dict(batch_size=0), "batch_size=0"),
         (dict(min_area=-1), "min_area=-1"),
     ],
@@ -169,14 +175,18 @@ def test_a_file_that_is_no_picture_is_named(segmenter, tmp_path):
         segmenter.predict(tmp_path / "absent.png")
 
 
-@pytest.mark.parametrize("settings", [{}, {"num_steps": 3, "seed": 5}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"num_steps": 3, "seed": 5, "start_time": 0.8}]
+)
 def test_denoising_ends_with_what_predict_gives(segmenter, photos, settings):
     photo = photos[1]
     found = segmenter.denoising(photo, **settings)
     result = segmenter.predict(photo, **settings)
     assert len(found) == len(found.gammas) == result.steps
-    # Noise alone at first, more signal with each step.
-    assert found.gammas[0] < 1e-3 and (np.diff(found.gammas) > 0).all()
+    # Noise alone at first, or what is taken for it; more signal with each step.
+    first = np.cos(np.pi / 2 * settings.get("start_time", 1.0)) ** 2
+    assert found.gammas[0] == pytest.approx(first, abs=1e-3)
+    assert (np.diff(found.gammas) > 0).all()
     assert (found.states[0] != found.states[-1]).any()
     config = segmenter.trained.config
     labels = eval_data.restore(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from pix2seq_d.cli import app
+from pix2seq_d.cli import app, sampler_flags
 from pix2seq_d.config.training import DTYPES
 from pix2seq_d.export import make, saved_model
 from pix2seq_d.training import checkpoint
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> None:
     text("checkpoint", "Workdir of launch.train, or one checkpoint in it.")
     text("output", "The file, e.g. model.npz.")
     number("num_steps", "Sampler steps; the checkpoint's by default.", 1)
+    sampler_flags.define(values)
     number("min_area", "Smallest segment, px; the checkpoint's by default.", 0)
     flags.DEFINE_enum(
         "dtype",
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"--output={output} is a folder; name the file in it")
     trained = checkpoint.load(values.checkpoint)
     config = trained.config.replaced(
-        diffusion={"num_steps": values.num_steps},
+        diffusion=sampler_flags.given(values) | {"num_steps": values.num_steps},
         evaluation={"min_area": values.min_area},
         train={"dtype": values.dtype},
     )

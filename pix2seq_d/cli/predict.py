@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from pix2seq_d.cli import app, compilation_cache, predict_denoising
+from pix2seq_d.cli import app, compilation_cache, predict_denoising, sampler_flags
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
 from pix2seq_d.image_files import File, is_animated, read_rgb
 from pix2seq_d.progress import Progress
@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
     text("input", "An image, a folder or quoted glob of images, or a video.")
     text("output", "Folder for the results.")
     number("num_steps", None, "Sampler steps; the checkpoint's by default.", 1)
+    sampler_flags.define(values)
     number("seed", 0, "Seed of the sampler's noise.", 0)
     number("min_area", None, "Smallest segment, px; the checkpoint's by default.", 0)
     number("batch_size", 8, "Images at once.", 1)
@@ -111,6 +112,8 @@ def main(argv: list[str]) -> None:
         _predict_images(values, segmenter, paths, others, output)
         return
     trained = checkpoint.load(values.checkpoint)
+    # A bad value is refused before anything is written.
+    trained.config.replaced(diffusion=sampler_flags.given(values))
     clips = trained.config.model.num_cond_frames and not values.single_images
     # A model of images takes an animation for its first picture.
     animation = path.suffix.lower() == ".gif"
@@ -133,6 +136,9 @@ def _predict_images(
             raise app.UsageError(f"--{name} is for videos; leave it out for images")
     settings = Settings(
         num_steps=values.num_steps,
+        sampler=values.sampler,
+        time_difference=values.time_difference,
+        start_time=values.start_time,
         seed=values.seed,
         min_area=values.min_area,
         batch_size=min(values.batch_size, len(paths)),
@@ -158,11 +164,12 @@ def _predict_images(
 def _predict_video(
     values: flags.FlagValues, trained: Trained, path: Path, output: Path
 ) -> None:
-    for name in ("batch_size", "formats", "denoising"):
+    for name in ("batch_size", "formats", "denoising", "sampler"):
         if values[name].present:
             raise app.UsageError(f"--{name} is for images; leave it out for videos")
     config = trained.config.replaced(
-        diffusion={
+        diffusion=sampler_flags.given(values)
+        | {
             "num_steps": values.num_steps,
             "num_steps_next": values.num_steps_next,
         },

@@ -36,6 +36,7 @@ def write_denoising(
         seed=settings.get("seed", 0),
         sampler=settings.get("sampler"),
         time_difference=settings.get("time_difference"),
+        start_time=settings.get("start_time"),
     )
     moves = path.suffix == ".gif"
     long_side = 512 if moves else 256

@@ -54,7 +54,11 @@ class DiffusionConfig:
     # before in at least this share of its pixels, as after a cut; 0: never.
     new_share: float = 0.0
     time_difference: float = 2.0  # td of the sampler (spec 3.2)
-    sampler: str = "ddim"  # ddim, ddpm or ddpm_small
+    # Ours: no sampler time is above it, so that the first noise is taken for that of
+    # this time; 1, the paper's, is what it is. Less may tell instances apart
+    # earlier, or do harm: docs/results/few_steps.md.
+    start_time: float = 1.0
+    sampler: str = "ddim"  # ddim, ddpm, ddpm_small or dpmpp_2m; videos: ddim
 
     def __post_init__(self) -> None:
         for name in ("train_schedule", "sample_schedule"):
@@ -79,6 +83,7 @@ class DiffusionConfig:
         require_range("diffusion", self, 1, INF, "num_steps_next")
         require_range("diffusion", self, 0, 1, "stop_changed", "new_share")
         require_range("diffusion", self, 0, INF, "time_difference", "loss_weight_power")
+        require_range("diffusion", self, 0, 1, "start_time", open_low=True)
 
 
 @dataclasses.dataclass(frozen=True)

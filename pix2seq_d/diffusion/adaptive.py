@@ -26,6 +26,7 @@ def sample(
     decode: Callable[[jax.Array], jax.Array],
     stop_changed: float,
     time_difference: float,
+    start_time: float = 1.0,
     schedule: Schedule,
     clip: float | None,
     self_cond: Literal[False, "x", "eps"] = False,
@@ -37,11 +38,12 @@ def sample(
       x_init: [B, h, w, K] float32, standard normal.
       budgets: numbers of steps that an example may get.
       choose: labels of the first estimate [B, h, w, C] -> [B] int, which budget each
-        gets. The first step starts from t = 1 whatever the budget.
+        gets. The first step starts from `start_time` whatever the budget.
       decode: x0 [B, h, w, K] -> labels [B, h, w, C] int.
       stop_changed: an example stops when fewer than this share of its pixels decode
         otherwise than one step before; 0 spends the budget.
       time_difference: td of the sampler.
+      start_time: of `sampler.time_grid`.
       schedule: gamma(t).
       clip: estimates are clipped to [-clip, clip]; None for no clipping.
       self_cond: as of `sampler.sample`.
@@ -56,7 +58,7 @@ def sample(
     longest = max(budgets)
     grids = np.zeros((len(budgets), longest, 2), np.float32)
     for row, num_steps in enumerate(budgets):
-        grids[row, :num_steps] = time_grid(num_steps, time_difference)
+        grids[row, :num_steps] = time_grid(num_steps, time_difference, start_time)
     grid, limits = jnp.asarray(grids), jnp.asarray(budgets, jnp.int32)
 
     def estimate(xt: jax.Array, gamma: jax.Array, previous: jax.Array) -> jax.Array:
@@ -74,7 +76,7 @@ def sample(
     batch = x_init.shape[0]
     x0 = estimate(
         x_init,
-        jnp.broadcast_to(schedule(jnp.float32(1)), (batch,)),
+        jnp.broadcast_to(schedule(jnp.float32(start_time)), (batch,)),
         jnp.zeros_like(x_init),
     )
     labels = decode(x0)

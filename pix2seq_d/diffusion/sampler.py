@@ -1,4 +1,4 @@
-"""DDIM and DDPM as one `lax.scan` over the steps (spec 3)."""
+"""DDIM, DDPM and DPM-Solver++(2M) as one `lax.scan` over the steps (spec 3)."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -11,31 +11,37 @@ from pix2seq_d.diffusion import process
 from pix2seq_d.diffusion import schedule as schedules
 from pix2seq_d.diffusion.schedule import Schedule
 
-METHODS = ("ddim", "ddpm", "ddpm_small")
+METHODS = ("ddim", "ddpm", "ddpm_small", "dpmpp_2m")
 
 _COSINE = schedules.make("cosine")
 
 
-def time_grid(num_steps: int, time_difference: float) -> np.ndarray:
+def time_grid(
+    num_steps: int, time_difference: float, start_time: float = 1.0
+) -> np.ndarray:
     """The (t, t') of every step: t = 1 - i/N, t' = max(1 - (i + 1 + td)/N, 0).
 
     Args:
       num_steps: N.
       time_difference: td >= 0; shifts only the target time t'.
+      start_time: in (0, 1]; no time is above it, so that the first noise is taken for
+        that of this time.
     Returns:
-      [N, 2] float32, t from 1 down to 1/N.
+      [N, 2] float32, t from start_time down to 1/N.
     Raises:
-      ValueError: num_steps < 1 or time_difference < 0.
-    Source: spec 3.1, 3.2.
+      ValueError: num_steps < 1, time_difference < 0 or a start time not in (0, 1].
+    Source: spec 3.1, 3.2; start times below 1 are ours.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, not {num_steps}")
     if time_difference < 0:
         raise ValueError(f"time_difference must be >= 0, not {time_difference}")
+    if not 0 < start_time <= 1:
+        raise ValueError(f"start_time must be > 0 and <= 1, not {start_time}")
     i = np.arange(num_steps)
     t = 1 - i / num_steps
     t_next = np.maximum(1 - (i + 1 + time_difference) / num_steps, 0)
-    return np.stack([t, t_next], -1).astype(np.float32)
+    return np.minimum(np.stack([t, t_next], -1), start_time).astype(np.float32)
 
 
 def ddim_step(
@@ -54,6 +60,29 @@ def ddim_step(
     """
     eps = process.eps_from_x0(xt, x0, gamma=gamma)
     return process.q_sample(x0, eps, gamma=gamma_next)
+
+
+def multistep_carry(gamma: jax.Array, gamma_next: jax.Array) -> jax.Array:
+    """How far DPM-Solver++(2M) carries each estimate on: h / (2 h_last), at most 1.
+
+    With D = x0 + carry (x0 - the estimate before) in the place of x0, `ddim_step` is
+    the second-order multistep. h is the way in log(sqrt(gamma / (1 - gamma))) from a
+    step's level to its target, h_last that between the last two estimates. A time
+    difference makes h long, at t' = 0 endless: therefore at most 1, which is ours.
+
+    Args:
+      gamma: [N] float32 in (0, 1), the levels of the steps, not falling.
+      gamma_next: [N] float32 in (0, 1], their targets.
+    Returns:
+      [N] float32; 0 for the first step, and where two levels are the same.
+    Source: arXiv 2211.01095, algorithm 2.
+    """
+    now, target = (0.5 * (jnp.log(g) - jnp.log1p(-g)) for g in (gamma, gamma_next))
+    last = jnp.diff(now, prepend=now[:1])
+    moves = last > 0
+    return jnp.where(
+        moves, jnp.minimum((target - now) / jnp.where(moves, 2 * last, 1), 1), 0
+    )
 
 
 def ddpm_step(
@@ -102,6 +131,7 @@ def sample(
     x_init: jax.Array,
     num_steps: int = 20,
     time_difference: float = 2.0,
+    start_time: float = 1.0,
     schedule: Schedule = _COSINE,
     method: str = "ddim",
     key: jax.Array | None = None,
@@ -117,8 +147,10 @@ def sample(
       x_init: [B, h, w, K] float32, standard normal.
       num_steps: number of calls of `denoise_fn`.
       time_difference: asymmetric time difference td (spec 3.2).
+      start_time: of `time_grid`.
       schedule: gamma(t) of `schedule.make`.
-      method: `ddim`, `ddpm` (variance 1 - alpha) or `ddpm_small`.
+      method: `ddim`, `ddpm` (variance 1 - alpha), `ddpm_small` or `dpmpp_2m`
+        (second order; what is carried on is clipped likewise).
       key: for the noise of the DDPM methods, one for all or one per example [B]:
         then an example's noise does not depend on the others.
       clip: estimates are clipped to [-clip, clip]; None for no clipping.
@@ -134,28 +166,36 @@ def sample(
     """
     if method not in METHODS:
         raise ValueError(f"unknown sampler {method!r}; choose one of {METHODS}")
-    if method != "ddim" and key is None:
+    if method in ("ddpm", "ddpm_small") and key is None:
         raise ValueError(f"sampler {method!r} draws noise: pass key=")
     if self_cond not in (False, True, "x", "eps"):
         raise ValueError(f"self_cond={self_cond!r}: choose False, True, 'x' or 'eps'")
-    times = jnp.asarray(time_grid(num_steps, time_difference))
+    times = jnp.asarray(time_grid(num_steps, time_difference, start_time))
     batch = x_init.shape[:1]
     key = jax.random.key(0) if key is None else key
     keys = jax.vmap(lambda i: _fold_in(key, i))(jnp.arange(num_steps))
+    carries = jnp.zeros(num_steps)
+    if method == "dpmpp_2m":
+        carries = multistep_carry(*schedule(times.T))
+
+    def clipped(x0: jax.Array) -> jax.Array:
+        return x0 if clip is None else jnp.clip(x0, -clip, clip)
 
     def step(carry: tuple, inputs: tuple) -> tuple:
-        xt, _, previous = carry
-        (t, t_next), step_key = inputs
+        xt, last_x0, previous = carry
+        (t, t_next), step_key, ahead = inputs
         gamma = jnp.broadcast_to(schedule(t), batch)
         gamma_next = jnp.broadcast_to(schedule(t_next), batch)
         if self_cond:
             x0 = denoise_fn(xt, gamma, previous)
         else:
             x0 = denoise_fn(xt, gamma)
-        if clip is not None:
-            x0 = jnp.clip(x0, -clip, clip)
+        x0 = clipped(x0)
         if method == "ddim":
             x_next = ddim_step(xt, x0, gamma=gamma, gamma_next=gamma_next)
+        elif method == "dpmpp_2m":
+            carried = clipped(x0 + ahead * (x0 - last_x0))
+            x_next = ddim_step(xt, carried, gamma=gamma, gamma_next=gamma_next)
         else:
             x_next = ddpm_step(
                 step_key,
@@ -171,5 +211,7 @@ def sample(
         return (x_next, x0, estimate), (x0 if return_states else None)
 
     nothing = jnp.zeros_like(x_init)
-    (_, x0, _), states = jax.lax.scan(step, (x_init, nothing, nothing), (times, keys))
+    (_, x0, _), states = jax.lax.scan(
+        step, (x_init, nothing, nothing), (times, keys, carries)
+    )
     return (x0, states) if return_states else x0

@@ -102,6 +102,7 @@ def sample(
         x_init,
         num_steps=diffusion.num_steps,
         time_difference=diffusion.time_difference,
+        start_time=diffusion.start_time,
         schedule=diffusion.sample_schedule.make(),
         method=diffusion.sampler,
         key=step_key,

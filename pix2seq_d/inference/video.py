@@ -101,6 +101,7 @@ def next_frame(
         decode=decode,
         stop_changed=diffusion.stop_changed,
         time_difference=diffusion.time_difference,
+        start_time=diffusion.start_time,
         schedule=diffusion.sample_schedule.make(),
         clip=config.bit_scale,
         self_cond=SELF_COND[config.self_cond_estimate],

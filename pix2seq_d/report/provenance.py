@@ -111,9 +111,12 @@ def _sampler(run: Run) -> str:
     steps = f"{diffusion.num_steps} steps"
     if run.config.model.num_cond_frames:
         steps += f" for the first frame, {diffusion.num_steps_next} for each later one"
-    return (
+    text = (
         f"{diffusion.sampler}, {steps}, time difference {diffusion.time_difference:g}"
     )
+    if diffusion.start_time < 1:
+        text += f", first noise taken for t = {diffusion.start_time:g}"
+    return text
 
 
 def _versions(run: Run) -> list[tuple[str, str]]:

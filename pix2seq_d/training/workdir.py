@@ -34,6 +34,7 @@ FREE_FIELDS = (
     "diffusion.stop_changed",
     "diffusion.new_share",
     "diffusion.time_difference",
+    "diffusion.start_time",
     "diffusion.sampler",
     "diffusion.sample_schedule.",
     "data.max_skipped",

@@ -97,7 +97,12 @@ def test_denoising_is_written_for_each_image(
     photo.save(folder / "a.png")
     photo.resize((90, 30)).save(folder / "a.jpg")
     output = tmp_path / "out"
-    flags = f"--denoising={kind}", "--num_steps=3", "--formats=panoptic"
+    flags = (
+        f"--denoising={kind}",
+        "--num_steps=3",
+        "--formats=panoptic",
+        "--sampler=dpmpp_2m",
+    )
     assert (
         app.run(predict.main, "predict", argv_of(workdir, folder, output, *flags)) == 0
     )
@@ -124,6 +129,8 @@ def test_denoising_is_written_for_each_image(
         ("--fps=30", "--fps is for videos"),
         ("--num_steps_next=2", "--num_steps_next is for videos"),
         ("--num_steps=0", "--num_steps"),
+        ("--start_time=1.5", "start_time=1.5: take it > 0 and <= 1"),
+        ("--sampler=euler", "--sampler"),
         ("--denoising=mp4", "--denoising"),
     ],
 )

@@ -43,12 +43,12 @@ def first(labels):
     return jnp.zeros(len(labels), jnp.int32)
 
 
-@pytest.mark.parametrize("num_steps", [1, 2, 7])
-def test_one_budget_without_stopping_is_the_sampler(num_steps):
-    x0, steps = sample(denoise, budgets=(num_steps,), choose=first)
-    expected = sampler.sample(
-        denoise, noise(), num_steps, time_difference=2.0, schedule=COSINE, clip=0.5
-    )
+@pytest.mark.parametrize(("num_steps", "start"), [(1, 1), (2, 1), (7, 1), (3, 0.7)])
+def test_one_budget_without_stopping_is_the_sampler(num_steps, start):
+    options = {"start_time": start}
+    x0, steps = sample(denoise, budgets=(num_steps,), choose=first, **options)
+    settings = dict(time_difference=2.0, schedule=COSINE, clip=0.5)
+    expected = sampler.sample(denoise, noise(), num_steps, **settings, **options)
     np.testing.assert_allclose(x0, expected, atol=1e-6)
     np.testing.assert_array_equal(steps, [num_steps] * 3)
 

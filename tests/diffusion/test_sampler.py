@@ -52,6 +52,92 @@ def test_without_time_difference_a_step_ends_where_the_next_starts():
     assert grid[-1, 1] == 0
 
 
+def test_no_time_is_above_the_start_time():
+    grid = sampler.time_grid(4, 1.0, start_time=0.8)
+    expected = [[0.8, 0.5], [0.75, 0.25], [0.5, 0], [0.25, 0]]
+    np.testing.assert_allclose(grid, expected, atol=1e-6)
+
+
+def test_the_first_noise_is_taken_for_that_of_the_start_time(x_init):
+    seen = []
+
+    def denoise(xt, level):
+        jax.debug.callback(lambda a, b: seen.append((a, b)), xt, level, ordered=True)
+        return halfway(xt, level)
+
+    made = sampler.sample(denoise, x_init, 2, time_difference=0.0, start_time=0.8)
+    jax.block_until_ready(made)
+    jax.effects_barrier()
+    (first, level), (second, next_level) = seen
+    gamma, gamma_next = (jnp.full(2, schedule.make()(t)) for t in (0.8, 0.5))
+    np.testing.assert_array_equal(first, x_init)
+    np.testing.assert_allclose(level, gamma, rtol=1e-5)
+    np.testing.assert_allclose(next_level, gamma_next, rtol=1e-5)
+    x0 = jnp.clip(halfway(x_init, gamma), -0.1, 0.1)
+    expected = sampler.ddim_step(x_init, x0, gamma=gamma, gamma_next=gamma_next)
+    np.testing.assert_allclose(second, expected, atol=1e-6)
+
+
+def test_second_order_follows_the_exact_path_of_gaussian_data():
+    # For x0 ~ N(0, v) both the best estimate and the ODE's path are known: xt grows as
+    # the deviation of its marginal, sqrt(gamma v + 1 - gamma).
+    v, x_init = 0.25, jnp.full((1, 1, 1, 1), 1.5)
+
+    def gamma(t):
+        return 0.8 - 0.6 * jnp.asarray(t, jnp.float32)
+
+    def estimate(xt, level):
+        level = process.broadcast_gamma(level, xt.ndim)
+        return jnp.sqrt(level) * v / (level * v + 1 - level) * xt
+
+    def error(method, n):
+        made = sampler.sample(
+            estimate, x_init, n, 0.0, schedule=gamma, method=method, clip=None
+        )
+        first, last = gamma(jnp.array([1.0, 1 / n]))
+        grown = jnp.sqrt((last * v + 1 - last) / (first * v + 1 - first))
+        return abs(float((made - estimate(x_init * grown, last[None]))[0, 0, 0, 0]))
+
+    errors = {m: [error(m, n) for n in (16, 32, 64)] for m in ("ddim", "dpmpp_2m")}
+    for coarse, fine in itertools.pairwise(errors["ddim"]):
+        assert 1.7 < coarse / fine < 2.3
+    for coarse, fine in itertools.pairwise(errors["dpmpp_2m"]):
+        assert 3.2 < coarse / fine < 5
+    assert errors["dpmpp_2m"][0] < errors["ddim"][0] / 3
+
+
+def test_the_first_step_of_the_second_order_is_that_of_ddim(x_init):
+    made = [
+        sampler.sample(halfway, x_init, 2, 0.0, method=method)
+        for method in ("ddim", "dpmpp_2m")
+    ]
+    np.testing.assert_array_equal(*made)
+    more = [
+        sampler.sample(halfway, x_init, 3, 0.0, method=method)
+        for method in ("ddim", "dpmpp_2m")
+    ]
+    assert (more[0] != more[1]).any()
+
+
+def test_the_carry_is_bounded_and_nothing_without_progress():
+    gamma = jnp.array([0.2, 0.2, 0.3, 0.5])
+    gamma_next = jnp.array([0.3, 0.3, 0.4, 1.0])
+    carry = sampler.multistep_carry(gamma, gamma_next)
+
+    def half_log_snr(g):
+        return 0.5 * np.log(g / (1 - g))
+
+    third = (half_log_snr(0.4) - half_log_snr(0.3)) / 2
+    third /= half_log_snr(0.3) - half_log_snr(0.2)
+    np.testing.assert_allclose(carry, [0, 0, third, 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("start", [0.0, -0.5, 1.1, float("nan")])
+def test_a_bad_start_time_is_refused(start):
+    with pytest.raises(ValueError, match="start_time must be > 0 and <= 1, not"):
+        sampler.time_grid(5, 1.0, start)
+
+
 def test_bad_steps_are_refused():
     with pytest.raises(ValueError, match="num_steps must be at least 1, not 0"):
         sampler.time_grid(0, 1.0)

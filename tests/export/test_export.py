@@ -25,7 +25,11 @@ from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic_files import read_png_ids
 
 # Each of them another than the checkpoint's.
-EXPORTED = ["--num_steps=3", "--min_area=3", "--dtype=float32"]
+BUILT_IN = {
+    **{"num_steps": 3, "sampler": "dpmpp_2m", "time_difference": 0.5},
+    **{"start_time": 0.8, "min_area": 3},
+}
+EXPORTED = [*(f"--{name}={v}" for name, v in BUILT_IN.items()), "--dtype=float32"]
 SIZES = [(40, 56), (64, 64), (31, 90)]
 
 # As the documented runner, for batches; what the file must not need cannot be imported.
@@ -119,7 +123,7 @@ def test_a_fresh_process_without_this_package_gives_the_live_labels(
     segmenter = Segmenter.from_checkpoint(workdir, dtype="float32")
     for batch in (1, 3, 8):
         live = segmenter.predict_each(
-            photos[:batch], num_steps=3, min_area=3, seed=5, batch_size=batch
+            photos[:batch], **BUILT_IN, seed=5, batch_size=batch
         )
         equal = []
         for row, result in enumerate(live):
@@ -311,7 +315,7 @@ def test_the_segmenter_and_the_command_take_the_file(workdir, file, photos, tmp_
     assert "3 steps, float32" in repr(from_file) and str(file) in repr(from_file)
     settings = dict(seed=5, batch_size=3)
     found = from_file.predict(photos[:4], **settings)
-    expected = live.predict(photos[:4], num_steps=3, min_area=3, **settings)
+    expected = live.predict(photos[:4], **BUILT_IN, **settings)
     assert len(found) == 4
     for one, other in zip(found, expected, strict=True):
         same = partition(one.semantic, one.panoptic.ids)
@@ -336,6 +340,8 @@ def test_what_is_built_into_the_file_cannot_be_asked_for(
     segmenter = Segmenter.from_checkpoint(file)
     with pytest.raises(ValueError, match=r"num_steps=4: is built into .*model\.npz"):
         segmenter.predict(photos[0], num_steps=4)
+    with pytest.raises(ValueError, match=r"start_time=0\.5: is built into"):
+        segmenter.predict(photos[0], start_time=0.5)
     with pytest.raises(ValueError, match="take the checkpoint of a video model"):
         segmenter.stream()
     with pytest.raises(ValueError, match="gives no steps of the sampler"):

@@ -15,7 +15,7 @@ from pix2seq_d.inference.image import predict
 from pix2seq_d.models import Pix2SeqD
 
 VIDEO = dataclasses.replace(TINY, num_cond_frames=2)
-FIXED = DiffusionConfig(num_steps=3, num_steps_next=2)
+FIXED = DiffusionConfig(num_steps=3, num_steps_next=2, start_time=0.8)
 FRAMES = 5
 
 
