@@ -1,7 +1,7 @@
 """How fast the CPU path is: beside this project's first version and the official code.
 
   python benchmarks/cpu_ratios.py [--turns=5] [--repeats=3] [--parts=first,official] \
-      [--output=docs/results/cpu_ratios.json]
+      [--output=ratios.json] [--page]
 
 first: a training step of shapes:tiny, and a prediction of its 8 images in 10 steps, in
 turn with the project's first version, each version in a process of its own.
@@ -9,33 +9,38 @@ turn with the project's first version, each version in a process of its own.
 official: the paper's network in float32, images of 256 px, masks of 128 px, batch 2: a
 training step, and encoder and 10 steps. The official TensorFlow code took 8.1 and
 16.7 s on a machine whose float32 product of 2048 x 2048 matrices reached 200 GFLOP/s;
-its times are scaled by the same product timed in this run, before and after each
-measurement. Where the time goes is printed by kind of operation.
+its times are scaled by the same product, timed before and after each of our calls.
+Where the time goes is printed by kind of operation.
 
-On two cores of a busy machine, take ratios only; some 10 minutes.
+On two cores of a busy machine, take ratios only; some 15 minutes. --page keeps the
+results in docs/: results/cpu_ratios.json and the tables of performance.md.
 """
 
 import dataclasses
+import os
 import sys
-import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from absl import flags
 from speed import command, compare, cost, op_times, report, workloads
 from speed.compare import Case
-from speed.cost import Cost, Peaks
 from speed.op_times import OpTime
+from speed.timing import Runner, Spread, Work
 
 from pix2seq_d.cli import app
 from pix2seq_d.config import Config
 from pix2seq_d.evaluation import text_table
-from pix2seq_d.training import matmul_peak
+from pix2seq_d.scaling import page
 
+PAGE = compare.ROOT / "docs/performance.md"
+RESULTS = compare.ROOT / "docs/results/cpu_ratios.json"
 PARTS = ("first", "official")
 _STEPS = 10
 _BATCH = 2
 _PRODUCT = 2048
+_PRODUCTS = 10  # around each call; their median counts, as of calls
 # Of the development machine; 2 cores of an AMD EPYC with AVX-512, TensorFlow 2.21.
 _OFFICIAL_TFLOPS = 0.2
 _OFFICIAL_S = {"training step": 8.1, f"prediction, {_STEPS} steps": 16.7}
@@ -48,19 +53,22 @@ class Official:
     """Ours beside the official code's time.
 
     Attributes:
-      cost: of ours.
-      product_tflops: of the product, measured before and after; the larger.
-      scaled_s: the official code's seconds on a machine with that product.
-      ratio: scaled_s / ours, of the median; above 1 ours is faster.
-      best_ratio: of our fastest call.
+      name: of `_OFFICIAL_S`.
+      ratio: the official code's time, scaled by the products around each of our calls,
+        over that call; above 1 ours is faster.
+      seconds: of our calls.
+      product_tflops: of the products around them.
+      model_flops: of a call.
+      compile_s: seconds of tracing and compiling.
       op_times: of one call.
     """
 
-    cost: Cost
-    product_tflops: float
-    scaled_s: float
-    ratio: float
-    best_ratio: float
+    name: str
+    ratio: Spread
+    seconds: Spread
+    product_tflops: Spread
+    model_flops: float
+    compile_s: float
     op_times: list[OpTime]
 
 
@@ -77,35 +85,52 @@ def main(argv: list[str]) -> None:
         "parts", list(PARTS), "What to measure: first, official.", flag_values=values
     )
     flags.DEFINE_string("output", None, "JSON file to write.", flag_values=values)
+    flags.DEFINE_bool("page", False, "Write the tables of docs/.", flag_values=values)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
-    command.check_output(values.output)
+    output = values.output or (str(RESULTS) if values.page else None)
+    command.check_output(output)
     if not values.parts or set(values.parts) - set(PARTS):
         raise app.UsageError(
             f"--parts={','.join(values.parts)}: take any of {','.join(PARTS)}"
         )
+    if values.page and set(values.parts) != set(PARTS):
+        raise app.UsageError("--page: docs/performance.md has all parts; leave --parts")
     jax.config.update("jax_enable_compilation_cache", False)
     results: dict[str, Any] = {"benchmark": "cpu_ratios", "aims": _AIMS}
+    blocks = {"made": _made()}
     if "first" in values.parts:
         revision = workloads.FIRST_VERSION
         found = compare.run(
             revision, first_cases(), turns=values.turns, calls=values.repeats
         )
-        print(f"shapes:tiny, the first version against this tree; aim {_AIMS['first']}")
-        print(f"{compare.table(revision, found)}\n", flush=True)
+        blocks["first version"] = compare.table(revision, found)
         results |= {"first_version": revision, "first": found}
     if "official" in values.parts:
         compared = [
             official(name, kind, repeats=values.repeats)
             for name, kind in zip(_OFFICIAL_S, ("train_step", "sample"), strict=True)
         ]
-        print(official_table(compared))
+        blocks["official code"] = official_table(compared)
         for one in compared:
-            print(f"\n{one.cost.name}, where the time goes")
-            print(op_times.table(one.op_times))
+            blocks[f"time of {one.name}"] = op_times.table(one.op_times)
         results["official"] = compared
-    report.write(values.output, results)
+    for name, block in blocks.items():
+        print(f"\n{name}\n{block}")
+    report.write(output, results)
+    if values.page:
+        page.insert(PAGE, {f"cpu: {name}": block for name, block in blocks.items()})
+        print(f"\ntables: {PAGE}\nresults: {output}")
+
+
+def _made() -> str:
+    """One line on what the figures come from."""
+    made = report.provenance()
+    return (
+        f"`{made['command']}`, {made['date']}, commit {str(made['commit'])[:12]}, "
+        f"{made['devices']} of {os.cpu_count()} cores, jax {made['versions']['jax']}."
+    )
 
 
 def first_cases() -> list[Case]:
@@ -130,60 +155,61 @@ def official_config() -> Config:
 
 
 def official(name: str, kind: str, *, repeats: int) -> Official:
-    """Measures one of `_OFFICIAL_S`, between two measurements of the product."""
+    """Measures one of `_OFFICIAL_S`, products and calls in turn."""
     config = official_config()
-    work = workloads.make(kind, config, batch=_BATCH)
-    flops = cost.model_flops(kind, config, images=_BATCH)
-    start = time.monotonic()
-    before = product()
-    _say(f"{name}: compiling and timing ...")
-    peaks = Peaks(product=before, vendor=None)
-    found, runner = cost.measure(
-        work, name=name, repeats=repeats, model_flops=flops, peaks=peaks
-    )
-    spent = op_times.measure(runner)
-    tflops = max(before, product())
-    _say(f"{name}: {time.monotonic() - start:.0f} s")
-    scaled = _OFFICIAL_S[name] * _OFFICIAL_TFLOPS / tflops
+    _say(f"{name}: compiling ...")
+    runner = Runner(workloads.make(kind, config, batch=_BATCH))
+    _say(f"{name}: timing ...")
+    product = Runner(_product())
+    for one in (runner, product):
+        one.seconds(1)  # the first call is slower
+    flops = 2 * _PRODUCT**3 / 1e12
+    around = [flops / Spread.of(product.seconds(_PRODUCTS)).median]
+    seconds, ratios = [], []
+    for _ in range(repeats):
+        seconds += runner.seconds(1)
+        around.append(flops / Spread.of(product.seconds(_PRODUCTS)).median)
+        reached = (around[-2] + around[-1]) / 2
+        ratios.append(_OFFICIAL_S[name] * _OFFICIAL_TFLOPS / reached / seconds[-1])
     return Official(
-        cost=found,
-        product_tflops=tflops,
-        scaled_s=scaled,
-        ratio=scaled / found.seconds.median,
-        best_ratio=scaled / found.seconds.low,
-        op_times=spent,
+        name=name,
+        ratio=Spread.of(ratios),
+        seconds=Spread.of(seconds),
+        product_tflops=Spread.of(around),
+        model_flops=cost.model_flops(kind, config, images=_BATCH),
+        compile_s=runner.compile_s,
+        op_times=op_times.measure(runner),
     )
 
 
-def product() -> float:
-    """1e12 FLOP/s of the float32 product, measured now."""
-    matmul_peak.tflops.cache_clear()
-    device = jax.local_devices()[0]
-    found = matmul_peak.tflops(device, dtype="float32", size=_PRODUCT)
-    assert found is not None, "48 MB are there"
-    return found
+def _product() -> Work:
+    matrix = jnp.ones((_PRODUCT, _PRODUCT))
+    return Work(jax.jit(jnp.matmul), (matrix, matrix), images=0)
 
 
 def official_table(found: list[Official]) -> str:
     """Markdown: a row for each measurement."""
     head = ("the paper's network, 256/128 px, batch 2, float32", "official / here")
-    head += ("of our fastest", "aim", "s here, median", "fastest", "official s, scaled")
-    head += ("product GFLOP/s", "GFLOP/s here", "compile s")
-    rows = [
-        [
-            one.cost.name,
-            f"{one.ratio:.2f}",
-            f"{one.best_ratio:.2f}",
-            f"{_AIMS[one.cost.name]:.1f}",
-            f"{one.cost.seconds.median:.2f}",
-            f"{one.cost.seconds.low:.2f}",
-            f"{one.scaled_s:.2f}",
-            f"{1e3 * one.product_tflops:.0f}",
-            f"{one.cost.model_flops / one.cost.seconds.median / 1e9:.0f}",
-            f"{one.cost.compile_s:.0f}",
-        ]
-        for one in found
-    ]
+    head += ("from", "to", "calls", "aim", "s here", "fastest", "GFLOP/s here")
+    head += ("product GFLOP/s", "from", "to", "compile s")
+    rows = []
+    for one in found:
+        products = one.product_tflops
+        rates = (products.median, products.low, products.high)
+        rows.append(
+            [
+                one.name,
+                *(f"{x:.2f}" for x in (one.ratio.median, one.ratio.low)),
+                f"{one.ratio.high:.2f}",
+                str(one.ratio.count),
+                f"{_AIMS[one.name]:.1f}",
+                f"{one.seconds.median:.2f}",
+                f"{one.seconds.low:.2f}",
+                f"{one.model_flops / one.seconds.median / 1e9:.0f}",
+                *(f"{1e3 * rate:.0f}" for rate in rates),
+                f"{one.compile_s:.0f}",
+            ]
+        )
     return text_table.markdown(head, rows)
 
 

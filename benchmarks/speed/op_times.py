@@ -69,19 +69,23 @@ def kind_of(ops: Iterable[str], path: str) -> str:
 
     Args:
       ops: of a fusion, or the one of an instruction.
-      path: where the traced program has it; of the backward pass with `transpose(`.
+      path: where the traced program has it; of the backward pass with `transpose(`,
+        empty where XLA rewrote it, as it does the weights' gradients.
     """
     ops = set(ops)
     direction = "gradient" if "transpose(" in path else "forward"
-    if "convolution" in ops or "conv_general_dilated" in path:
+    if not path:
+        direction = "rewritten"
+    is_call = "custom-call" in ops  # of a library, which only the path tells
+    if "convolution" in ops or (is_call and "conv_general_dilated" in path):
         return f"convolution, {direction}"
-    if "dot" in ops or "dot_general" in path:
+    if "dot" in ops or (is_call and "dot_general" in path):
         return f"product, {direction}"
     if ops & {"reduce", "reduce-window"}:
-        return f"reduction, {direction}"
+        return "reduction"
     if ops <= _COPIES:
         return "copy, transpose, pad"
-    return f"element-wise, {direction}"
+    return "element-wise"
 
 
 def table(found: Iterable[OpTime]) -> str:
