@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, argv, __doc__):
         return
     output = values.output or (str(RESULTS) if values.page else None)
-    command.check_output(output)
+    report.check_output(output)
     if not values.parts or set(values.parts) - set(PARTS):
         raise app.UsageError(
             f"--parts={','.join(values.parts)}: take any of {','.join(PARTS)}"

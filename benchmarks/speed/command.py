@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 from absl import flags
@@ -59,21 +58,10 @@ def settled(values: flags.FlagValues) -> Config:
         revision.
     """
     app.require(values, "config")
-    check_output(values.output)
+    report.check_output(values.output)
     if values.compare:
         compare.commit_of(values.compare)
     return dry_run.settle(config_lib.from_config_dict(values.config))[0]
-
-
-def check_output(output: str | None) -> None:
-    """Raises UsageError where a result could not be written, before it is measured."""
-    if output is None:
-        return
-    if Path(output).is_dir():
-        raise app.UsageError(f"--output={output}: is a folder; name a file in it")
-    folder = Path(output).resolve().parent
-    if not folder.is_dir():
-        raise app.UsageError(f"--output={output}: make the folder {folder} first")
 
 
 def config_of(*arguments: str) -> Config:

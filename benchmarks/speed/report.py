@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 from pix2seq_d.atomic_file import replace_text
+from pix2seq_d.cli import app
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.training import checkpoint_format
 from speed.cost import Cost, Peaks
@@ -77,6 +78,17 @@ def provenance() -> dict[str, Any]:
         },
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     }
+
+
+def check_output(output: str | None) -> None:
+    """Raises UsageError where a result could not be written, before it is measured."""
+    if output is None:
+        return
+    if Path(output).is_dir():
+        raise app.UsageError(f"--output={output}: is a folder; name a file in it")
+    folder = Path(output).resolve().parent
+    if not folder.is_dir():
+        raise app.UsageError(f"--output={output}: make the folder {folder} first")
 
 
 def write(path: str | None, content: dict[str, Any]) -> None:

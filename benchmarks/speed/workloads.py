@@ -5,6 +5,7 @@ to `FIRST_VERSION`; where a revision differs, the difference is dealt with here 
 nowhere else.
 """
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +85,7 @@ def _without_empty(nested: dict[str, Any]) -> dict[str, Any]:
 
 
 def make(kind: str, config: Any, *, batch: int = 1) -> Work:
-    """The work of a config with random weights.
+    """The work of a config with random weights and images.
 
     Args:
       kind: one of `KINDS`.
@@ -93,30 +94,47 @@ def make(kind: str, config: Any, *, batch: int = 1) -> Work:
     Raises:
       ValueError: this revision cannot do it.
     """
+    work = abstract(kind, config, batch=batch)
+    return dataclasses.replace(work, arguments=_filled(work.arguments))
+
+
+def random_variables(config: Any) -> Any:
+    """The variables of a config's model, with small random kernels."""
+    return _filled({"variables": _variables(Pix2SeqD(config.model))})["variables"]
+
+
+def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
+    """As `make`, with `ShapeDtypeStruct`s as arguments: to trace or to compile."""
     if kind == "train_step":
         return _training(config)
-    model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
-    variables = _filled(jax.eval_shape(model.init, jax.random.key(0)), _weight)
-    images = jnp.asarray(_noise((batch, *config.model.image_size, 3)))
+    sizes = config.model
+    model = Pix2SeqD(sizes, dtype=jnp.dtype(config.train.dtype))
+    variables = _variables(model)
+    images = jax.ShapeDtypeStruct((batch, *sizes.image_size, 3), jnp.float32)
     encode = jax.jit(functools.partial(_encode, model=model))
     match kind:
         case "encode":
             return Work(encode, (variables, images), batch)
         case "decoder_step":
-            bits = _noise((batch, *config.model.mask_size, config.model.num_bits))
-            gamma = jnp.full((batch,), 0.5)
-            features = _filled(jax.eval_shape(encode, variables, images), _feature)
+            shape = (batch, *sizes.mask_size, sizes.num_bits)
+            bits = jax.ShapeDtypeStruct(shape, jnp.float32)
+            gamma = jax.ShapeDtypeStruct((batch,), jnp.float32)
+            features = jax.eval_shape(encode, variables, images)
             step = jax.jit(lambda *arguments: model.denoise(*arguments).x0)
-            return Work(step, (variables, jnp.asarray(bits), gamma, features), batch)
+            return Work(step, (variables, bits, gamma, features), batch)
         case "sample":
             sample = jax.jit(
                 functools.partial(
                     image.predict, model=model, diffusion=config.diffusion
                 )
             )
-            keys = jax.random.split(jax.random.key(0), batch)
+            keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
             return Work(sample, (variables, images, keys), batch)
     raise ValueError(f"no workload {kind!r}; choose one of {', '.join(KINDS)}")
+
+
+def _variables(model: Pix2SeqD) -> Any:
+    return jax.eval_shape(model.init, jax.random.key(0))
 
 
 def _encode(variables: Any, images: jax.Array, *, model: Pix2SeqD) -> Any:
@@ -128,19 +146,20 @@ def _encode(variables: Any, images: jax.Array, *, model: Pix2SeqD) -> Any:
 
 
 def _training(config: Any) -> Work:
+    size = config.train.batch_size
     try:
         from pix2seq_d.sharding import mesh as meshes
         from pix2seq_d.training import program as programs
     except ImportError:
-        return _first_training(config)
-    sharding = {"data": config.sharding.data, "fsdp": config.sharding.fsdp}
-    program = programs.make(config, meshes.make_mesh(**sharding))
-    key = jax.device_put(jax.random.key(2), program.key.sharding)
-    arguments = (_filled(program.state, _state), _batch(program.batch), key)
-    return Work(program.step, arguments, config.train.batch_size, takes_state=True)
+        step, arguments = _first_training(config)
+    else:
+        sharding = {"data": config.sharding.data, "fsdp": config.sharding.fsdp}
+        program = programs.make(config, meshes.make_mesh(**sharding))
+        step, arguments = program.step, (program.state, program.batch, program.key)
+    return Work(step, arguments, size, takes_state=True)
 
 
-def _first_training(config: Any) -> Work:
+def _first_training(config: Any) -> tuple[Any, tuple[Any, ...]]:
     """The step of revisions before `training.program`, as their loop jits it."""
     model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
     optimizer = optimizers.make(config.optimizer, num_steps=config.train.num_steps)
@@ -157,53 +176,42 @@ def _first_training(config: Any) -> Work:
         "image": jax.ShapeDtypeStruct((size, *sizes.image_size, 3), jnp.float32),
         "labels": jax.ShapeDtypeStruct((size, *sizes.mask_size, 2), jnp.int32),
     }
-    state = _filled(jax.eval_shape(init, jax.random.key(0)), _state)
-    arguments = (state, _batch(batch), jax.random.key(2))
-    return Work(jax.jit(step, donate_argnums=0), arguments, size, takes_state=True)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(init, key)
+    return jax.jit(step, donate_argnums=0), (state, batch, key)
 
 
-def _batch(shapes: Mapping[str, Any]) -> dict[str, jax.Array]:
-    """Noise for images; labels in runs, as the loss weights count pixels of ids."""
-
-    def fill(name: str, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        if leaf.dtype == jnp.float32:
-            return _noise(leaf.shape)
-        size, height, width, channels = leaf.shape
-        ids = np.random.default_rng(1).integers(0, 8, (size, 8, 8, channels))
-        rows, columns = (np.arange(side) * 8 // side for side in (height, width))
-        return ids[:, rows][:, :, columns].astype(leaf.dtype)
-
-    return _filled(dict(shapes), fill)
-
-
-def _filled(shapes: Any, fill: Any) -> Any:
-    """Arrays in the place of `ShapeDtypeStruct`s, by their names."""
+def _filled(shapes: Any) -> Any:
+    """Arrays in the place of `ShapeDtypeStruct`s, on the devices that they name."""
 
     def make(path: Any, leaf: Any) -> jax.Array:
-        value = fill(keystr(path, simple=True, separator="/"), leaf)
+        value = _value(keystr(path, simple=True, separator="/"), leaf)
         return jax.device_put(value, leaf.sharding)
 
     return tree_map_with_path(make, shapes)
 
 
-def _state(name: str, leaf: Any) -> np.ndarray:
-    """Weights and their moving average at random; counters and moments 0."""
-    if name.startswith(("variables/", "ema/")):
-        return _weight(name, leaf)
-    return np.zeros(leaf.shape, leaf.dtype)
+def _value(name: str, leaf: Any) -> Any:
+    """What an argument with this name and shape is filled with.
 
-
-def _weight(name: str, leaf: Any) -> np.ndarray:
-    """Small random kernels: compiling a model's own `init` can take minutes."""
-    if len(leaf.shape) > 1:
-        return 0.02 * _noise(leaf.shape)
-    ones = name.endswith(("scale", "var"))
-    return np.full(leaf.shape, float(ones), leaf.dtype)
-
-
-def _feature(_: str, leaf: Any) -> jax.Array:
-    return jnp.asarray(_noise(leaf.shape), leaf.dtype)
-
-
-def _noise(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(shape, np.float32)
+    Weights are small: compiling a model's own `init` can take minutes. Labels come in
+    runs, as the loss weights count pixels of ids; counters and moments are 0.
+    """
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        key = jax.random.key(2)
+        return jax.random.split(key, leaf.shape[0]) if leaf.shape else key
+    rng = np.random.default_rng(0)
+    if name.endswith("labels"):
+        size, height, width, channels = leaf.shape
+        ids = rng.integers(0, 8, (size, 8, 8, channels))
+        rows, columns = (np.arange(side) * 8 // side for side in (height, width))
+        return ids[:, rows][:, :, columns].astype(leaf.dtype)
+    if "opt_state" in name or jnp.issubdtype(leaf.dtype, jnp.integer):
+        return np.zeros(leaf.shape, leaf.dtype)
+    if len(leaf.shape) < 2:
+        if "params" not in name and "batch_stats" not in name:
+            return np.full(leaf.shape, 0.5, leaf.dtype)  # gamma
+        ones = name.endswith(("scale", "var"))
+        return np.full(leaf.shape, float(ones), leaf.dtype)
+    noise = rng.standard_normal(leaf.shape, np.float32)
+    return jnp.asarray(0.02 * noise if "params" in name else noise, leaf.dtype)

@@ -42,8 +42,8 @@ def of(jaxpr: Any, *, while_turns: int = 1) -> int:
 def product_bytes(jaxpr: Any, *, while_turns: int = 1) -> int:
     """Bytes of operands and results of all products and convolutions, loops included.
 
-    What a program moves that keeps nothing between two products, and fuses all else
-    into them. Arguments as of `of`.
+    What a program moves that fuses all else into its products: attention's scores, the
+    largest array of a batched product, stay on the chip. Arguments as of `of`.
     """
     return _total(jaxpr, _bytes, while_turns)
 
@@ -79,8 +79,13 @@ def _of_operation(operation: Any, count: Callable[[Any], int], turns: int) -> in
 def _bytes(operation: Any) -> int:
     if operation.primitive.name not in ("dot_general", "conv_general_dilated"):
         return 0
-    arrays = (*operation.invars, *operation.outvars)
-    return sum(one.aval.size * one.aval.dtype.itemsize for one in arrays)
+    arrays = [one.aval for one in (*operation.invars, *operation.outvars)]
+    sizes = [one.size * one.dtype.itemsize for one in arrays]
+    if operation.primitive.name == "dot_general":
+        _, (batched, _) = operation.params["dimension_numbers"]
+        if batched:
+            sizes.remove(max(sizes))
+    return sum(sizes)
 
 
 def _arithmetic(operation: Any) -> int:
