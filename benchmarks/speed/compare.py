@@ -9,8 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.progress import Progress
@@ -95,15 +94,8 @@ class Peer:
             raise ValueError(f"{self._name}: {answer['error']}")
         return answer
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Ends the process."""
         self._process.kill()
         self._process.communicate()
 
@@ -161,8 +153,8 @@ def run(
     progress = Progress("compare", len(cases) * turns, unit="turn", every_s=0)
     with (
         checkout(revision) as tree,
-        Peer(tree, revision) as there,
-        Peer(ROOT, "this tree") as here,
+        contextlib.closing(Peer(tree, revision)) as there,
+        contextlib.closing(Peer(ROOT, "this tree")) as here,
     ):
         for number, case in enumerate(cases):
             order = {"kind": case.kind, "fields": case.fields, "batch": case.batch}
