@@ -99,26 +99,33 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("--page: docs/performance.md has all parts; leave --parts")
     jax.config.update("jax_enable_compilation_cache", False)
     results: dict[str, Any] = {"benchmark": "cpu_ratios", "aims": _AIMS}
-    blocks = {"made": _made()}
+    blocks: dict[str, str] = {}
+
+    def keep(found: dict[str, Any], tables: dict[str, str]) -> None:
+        """What is measured stays, if the rest is interrupted."""
+        results.update(found)
+        for name, table in tables.items():
+            blocks[name] = table
+            print(f"\n{name}\n{table}", flush=True)
+        report.write(output, results)
+
+    keep({}, {"made": _made()})
     if "first" in values.parts:
         revision = workloads.FIRST_VERSION
         found = compare.run(
             revision, first_cases(), turns=values.turns, calls=values.repeats
         )
-        blocks["first version"] = compare.table(revision, found)
-        results |= {"first_version": revision, "first": found}
+        tables = {"first version": compare.table(revision, found)}
+        keep({"first_version": revision, "first": found}, tables)
     if "official" in values.parts:
-        compared = [
-            official(name, kind, repeats=values.repeats)
-            for name, kind in zip(_OFFICIAL_S, ("train_step", "sample"), strict=True)
-        ]
-        blocks["official code"] = official_table(compared)
-        for one in compared:
-            blocks[f"time of {one.name}"] = op_times.table(one.op_times)
-        results["official"] = compared
-    for name, block in blocks.items():
-        print(f"\n{name}\n{block}")
-    report.write(output, results)
+        compared: list[Official] = []
+        for name, kind in zip(_OFFICIAL_S, ("train_step", "sample"), strict=True):
+            compared.append(official(name, kind, repeats=values.repeats))
+            tables = {
+                "official code": official_table(compared),
+                f"time of {name}": op_times.table(compared[-1].op_times),
+            }
+            keep({"official": compared}, tables)
     if values.page:
         page.insert(PAGE, {f"cpu: {name}": block for name, block in blocks.items()})
         print(f"\ntables: {PAGE}\nresults: {output}")
