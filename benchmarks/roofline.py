@@ -1,13 +1,14 @@
 """The paper's network beside the least that an H200 takes; writes docs/performance.md.
 
-  python benchmarks/roofline.py [--only=512] [--repeats=10] [--write]
+  python benchmarks/roofline.py [--only=512] [--repeats=10] [--write] \
+      [--output=docs/results/roofline.json]
 
 Encoder, a decoder step, 20 steps with the encoder, and a training step at 256, 512 and
 1024 px: counts arithmetic and bytes of each, times them on the device at hand, with
-random weights, and writes docs/results/roofline.json and the page. On an accelerator
-the network computes in bfloat16; what does not fit its memory is noted and passed over.
-On a CPU it is float32 and, unless --only says else, 256 px alone. Results of other
-devices and of rows that --only leaves out stay. --write measures nothing.
+random weights, and writes --output and the page. On an accelerator the network computes
+in bfloat16; what does not fit its memory is noted and passed over. On a CPU it is
+float32 and, unless --only says else, 256 px alone. Results of other devices and of rows
+that --only leaves out stay. --write measures nothing.
 """
 
 import dataclasses
@@ -45,23 +46,31 @@ def main(argv: list[str]) -> None:
     flags.DEFINE_integer(
         "repeats", 10, "Calls that are timed.", flag_values=values, lower_bound=1
     )
+    flags.DEFINE_string(
+        "output",
+        str(RESULTS),
+        "File of results; is made, or gone on with.",
+        flag_values=values,
+    )
     flags.DEFINE_bool("write", False, "Measure nothing.", flag_values=values)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
-    results = read(RESULTS)
+    report.check_output(values.output)
+    output = Path(values.output)
+    results = read(output)
     if values.write:
         if any(row.key not in results["least"] for row in ROWS):
-            raise app.UsageError(f"--write: {RESULTS} lacks results; leave --write out")
+            raise app.UsageError(f"--write: {output} lacks results; leave --write out")
     else:
         rows = _wanted(values.only)
         jax.config.update("jax_enable_compilation_cache", False)
         for row in ROWS:
             if row in rows or row.key not in results["least"]:
                 results["least"][row.key] = roofline.least(row)
-        _measure(rows, results, repeats=values.repeats)
+        _measure(rows, results, output, repeats=values.repeats)
     page.insert(PAGE, blocks(results))
-    print(f"results: {RESULTS}\ntables: {PAGE}")
+    print(f"results: {output}\ntables: {PAGE}")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -102,7 +111,9 @@ def _is_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def _measure(rows: list[Row], results: dict[str, Any], *, repeats: int) -> None:
+def _measure(
+    rows: list[Row], results: dict[str, Any], output: Path, *, repeats: int
+) -> None:
     """Times the rows and writes the results after each."""
     device = jax.devices()[0].device_kind
     record = results["measured"].setdefault(device, {"costs": {}})
@@ -115,7 +126,7 @@ def _measure(rows: list[Row], results: dict[str, Any], *, repeats: int) -> None:
         progress.update(number, row.key)
         record["costs"][row.key] = _cost(row, repeats) | {"made": made}
         text = json.dumps(results, indent=1, sort_keys=True)
-        replace_text(RESULTS, text + "\n")
+        replace_text(output, text + "\n")
         gc.collect()
         jax.clear_caches()
     progress.update(len(rows))

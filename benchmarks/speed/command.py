@@ -130,7 +130,7 @@ def measure(item: Item, *, repeats: int, peaks: cost.Peaks) -> Cost:
         repeats=repeats,
         model_flops=cost.model_flops(item.kind, item.config, images=work.images),
         peaks=peaks,
-    )[0]
+    )
 
 
 def title(config: Config) -> str:

@@ -69,7 +69,12 @@ class Peer:
         self._name = name
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(_WORKER)],
-            env=os.environ | {"PYTHONPATH": str(tree)},
+            env=os.environ
+            | {
+                "PYTHONPATH": str(tree),
+                # Two processes share a GPU's memory.
+                "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -100,7 +100,7 @@ def model_flops(kind: str, config: Config, *, images: int) -> float:
 
 def measure(
     work: Work, *, name: str, repeats: int, model_flops: float, peaks: Peaks
-) -> tuple[Cost, Runner]:
+) -> Cost:
     """Compiles and times a function.
 
     Args:
@@ -109,8 +109,6 @@ def measure(
       repeats: calls that are timed, after two that are not.
       model_flops: of a call.
       peaks: of this run.
-    Returns:
-      The cost, and what was run.
     """
     runner = Runner(work)
     runner.seconds(_WARM_UP)
@@ -118,7 +116,7 @@ def measure(
     xla, text = runner.xla_cost(), runner.compiled.as_text()
     rate = model_flops / seconds.median / _devices(runner.compiled) / 1e12
     peak = throughput.memory().get("peak_memory_gb")
-    cost = Cost(
+    return Cost(
         name=name,
         images=work.images,
         seconds=seconds,
@@ -133,7 +131,6 @@ def measure(
         mfu=rate / peaks.product if peaks.product else None,
         vendor_mfu=rate / peaks.vendor if peaks.vendor else None,
     )
-    return cost, runner
 
 
 def _devices(compiled: Any) -> int:

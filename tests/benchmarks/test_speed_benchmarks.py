@@ -43,6 +43,7 @@ def measured(micro, tmp_path_factory):
     arguments = ["--repeats=3", f"--output={output}"]
     assert app.parse(values, arguments, "")
     command.run("all", values, items)
+    jax.config.update("jax_enable_compilation_cache", True)  # as for all other tests
     return {cost["name"]: cost for cost in json.loads(output.read_text())["costs"]}
 
 
