@@ -81,8 +81,8 @@ def test_a_training_step_is_measured_with_its_memory(micro, tmp_path):
     assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
     assert seconds["count"] == 3
     assert 0 < cost["temporaries"] < cost["planned"]
-    # The loss goes through the logits in slices, a loop: XLA counts one of them.
-    assert cost["xla_flops"] < cost["flops"]
+    # So small a loss is one slice: no loop.
+    assert cost["flops"] == pytest.approx(cost["xla_flops"], rel=CLOSE)
     rate = cost["model_flops"] / seconds["median"] / 1e12
     assert cost["mfu"] == pytest.approx(rate / found["peaks"]["product"])
 
