@@ -1,6 +1,7 @@
 """How fast training data arrives, and where the time goes.
 
-  python benchmarks/input_pipeline.py [--sizes=256,1024] [--images=64] [--repeats=15]
+  python benchmarks/input_pipeline.py [--sizes=256,1024] [--images=64] [--repeats=15] \
+      [--output=input.json]
 
 Writes drawn photos of COCO's usual size (640 x 480 JPEG, id PNG) to a temporary
 folder, as a COCO panoptic folder and as a TFDS dataset of the same bytes, and
@@ -21,7 +22,6 @@ one process and one run: compare the rows, not two runs.
 """
 
 import functools
-import json
 import os
 import sys
 import tempfile
@@ -36,12 +36,15 @@ import photo_files
 from absl import flags
 from equal_ops import Op, by_pil, equal_ops, inputs_of
 from photo_files import LABEL_SPACE, SIZE
+from speed import command, report
 
+from pix2seq_d.cli import app
 from pix2seq_d.data import augment, device_pipeline, pipeline, reading, transforms
 from pix2seq_d.data.augment import Augmentation
 from pix2seq_d.data.buffers import Buffers
 from pix2seq_d.data.coco_panoptic import CocoPanoptic
 from pix2seq_d.data.source import EncodedExample
+from pix2seq_d.evaluation import text_table
 from pix2seq_d.image_files import read_rgb
 from pix2seq_d.instance_ids import COCO, number
 from pix2seq_d.panoptic import PanopticMap
@@ -54,22 +57,32 @@ Steps = dict[str, Step]
 
 
 def main(argv: list[str]) -> None:
-    """Prints a table and JSON."""
-    values = flags.FlagValues()
+    """Prints a table for each size."""
+    values = app.new_flags()
     flags.DEFINE_list("sizes", ["256", "1024"], "Network sizes.", flag_values=values)
-    flags.DEFINE_integer("images", 64, "Images in the dataset.", flag_values=values)
-    flags.DEFINE_integer("repeats", 15, "Measurements of each.", flag_values=values)
-    values(argv)
+    flags.DEFINE_integer(
+        "images", 64, "Images in the dataset.", flag_values=values, lower_bound=_BATCH
+    )
+    flags.DEFINE_integer(
+        "repeats", 15, "Measurements of each.", flag_values=values, lower_bound=1
+    )
+    flags.DEFINE_string("output", None, "JSON file to write.", flag_values=values)
+    assert __doc__
+    if not app.parse(values, argv, __doc__):
+        return
+    report.check_output(values.output)
+    sizes = command.counts(values, "sizes")
     jax.config.update("jax_platforms", "cpu")
     if hasattr(os, "sched_setaffinity"):
         # One core: two threads that share one slow each other's CPU time.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         photo_files.write(Path(folder), values.images)
-        for size in map(int, values.sizes):
-            rows = measure(Path(folder), size, repeats=values.repeats)
-            print(table(rows, size))
-            print(json.dumps({"size": size, **rows}))
+        for size in sizes:
+            found[size] = measure(Path(folder), size, repeats=values.repeats)
+            print(table(found[size], size), flush=True)
+    report.write(values.output, {"benchmark": "input_pipeline", "cpu_ms": found})
 
 
 def measure(folder: Path, size: int, *, repeats: int) -> dict[str, float]:
@@ -251,18 +264,16 @@ def _pipeline_ms(source: CocoPanoptic, draws: dict[str, Any], **options: Any) ->
 def table(rows: dict[str, float], size: int) -> str:
     """The rows as text."""
     base = rows[_BASE]
-    lines = [
-        f"\nnetwork {size} x {size}, masks {size // 2} x {size // 2}, photos 640 x 480,"
-        " one core",
-        f"{'':31s}{'CPU ms':>10s}{'images/s':>10s}{'of what':>12s}",
-        f"{'':31s}{'an image':>10s}{'a core':>10s}{'is needed':>12s}",
+    cells = [
+        [name, f"{spent:.2f}", f"{1e3 / max(spent, 1e-9):.0f}", f"{spent / base:.2f}"]
+        for name, spent in rows.items()
     ]
-    for name, spent in rows.items():
-        lines.append(
-            f"{name:31s}{spent:10.2f}{1e3 / max(spent, 1e-9):10.0f}{spent / base:12.2f}"
-        )
-    return "\n".join(lines)
+    head = ("", "CPU ms an image", "images/s a core", "of what is needed")
+    return (
+        f"\nnetwork {size} x {size}, masks {size // 2} x {size // 2}, photos 640 x 480,"
+        f" one core\n\n{text_table.markdown(head, cells)}"
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    sys.exit(app.run(main, "input_pipeline"))

@@ -1,6 +1,6 @@
 """How fast panoptic quality is counted, beside a loop over the segments.
 
-  python benchmarks/metrics.py [--images=500] [--seed=0]
+  python benchmarks/metrics.py [--images=500] [--seed=0] [--output=metrics.json]
 
 Draws street fronts of 640 x 480 pixels with 20 to 40 segments of 11 classes, some
 void and some crowd, and predictions that shift, split, merge, drop, invent and
@@ -15,7 +15,6 @@ checks that all four agree, and prints CPU times and their ratios. Reading the s
 maps from PNG files is measured beside it, for that is what a run on files adds.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -26,7 +25,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw
+from speed import report
 
+from pix2seq_d.cli import app
+from pix2seq_d.evaluation import text_table
 from pix2seq_d.evaluation.categories import Categories
 from pix2seq_d.evaluation.counts import Counts
 from pix2seq_d.evaluation.diagnosis import diagnose
@@ -56,16 +58,23 @@ Sums = dict[int, list[float]]
 
 
 def main(argv: list[str]) -> None:
-    """Prints a table and JSON."""
-    values = flags.FlagValues()
-    flags.DEFINE_integer("images", 500, "Images, at least 1.", flag_values=values)
+    """Prints a table."""
+    values = app.new_flags()
+    flags.DEFINE_integer(
+        "images", 500, "Pairs of maps.", flag_values=values, lower_bound=1
+    )
     flags.DEFINE_integer("seed", 0, "Of the drawing.", flag_values=values)
-    values(argv)
+    flags.DEFINE_string("output", None, "JSON file to write.", flag_values=values)
+    assert __doc__
+    if not app.parse(values, argv, __doc__):
+        return
+    report.check_output(values.output)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     times, segments = measure(values.images, values.seed)
     print(table(times, values.images, segments / (2 * values.images)))
-    print(json.dumps({"images": values.images, "seconds": times}))
+    found = {"benchmark": "metrics", "images": values.images, "seconds": times}
+    report.write(values.output, found)
 
 
 def measure(images: int, seed: int) -> tuple[dict[str, float], int]:
@@ -325,18 +334,17 @@ def table(times: dict[str, float], images: int, segments: float) -> str:
         ("np.unique and dict loops", "table"),
         ("reading both PNGs", "read"),
     )
-    lines = [
-        f"\n{images} pairs of maps, {_WIDTH} x {_HEIGHT}, {segments:.0f} segments a "
-        f"map, {len(_NAMES)} classes, one core",
-        f"{'':26s}{'CPU ms':>10s}{'images/s':>10s}{'times':>8s}",
-        f"{'':26s}{'an image':>10s}{'a core':>10s}{'ours':>8s}",
-    ]
+    cells = []
     for title, name in rows:
         ms = 1e3 * times[name] / images
         ratio = times[name] / times["ours"]
-        lines.append(f"{title:26s}{ms:10.2f}{1e3 / ms:10.0f}{ratio:8.1f}")
-    return "\n".join(lines)
+        cells.append([title, f"{ms:.2f}", f"{1e3 / ms:.0f}", f"{ratio:.1f}"])
+    head = ("", "CPU ms an image", "images/s a core", "times ours")
+    return (
+        f"\n{images} pairs of maps, {_WIDTH} x {_HEIGHT}, {segments:.0f} segments a "
+        f"map, {len(_NAMES)} classes, one core\n\n{text_table.markdown(head, cells)}"
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    sys.exit(app.run(main, "metrics"))

@@ -3,8 +3,8 @@
 XLA counts the body of a loop once; here it counts as often as the loop turns.
 """
 
-import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,27 +36,60 @@ def of(jaxpr: Any, *, while_turns: int = 1) -> int:
       jaxpr: of `jax.make_jaxpr` or `traced.jaxpr`.
       while_turns: turns of loops whose number only the data say; a `scan` knows its.
     """
+    return _total(jaxpr, _arithmetic, while_turns)
+
+
+def product_bytes(jaxpr: Any, *, while_turns: int = 1) -> int:
+    """Bytes of operands and results of all products and convolutions, loops included.
+
+    What a program moves that fuses all else into its products: attention's scores, the
+    largest array of a batched product, stay on the chip. Arguments as of `of`.
+    """
+    return _total(jaxpr, _bytes, while_turns)
+
+
+def _total(jaxpr: Any, count: Callable[[Any], int], while_turns: int) -> int:
+    """Sum of `count` over the operations of one run."""
     return sum(
-        _of_operation(eqn, while_turns) for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns
+        _of_operation(eqn, count, while_turns)
+        for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns
     )
 
 
-def _of_operation(operation: Any, while_turns: int) -> int:
+def _of_operation(operation: Any, count: Callable[[Any], int], turns: int) -> int:
     name, params = operation.primitive.name, operation.params
-    count = functools.partial(of, while_turns=while_turns)
+
+    def total(jaxpr: Any) -> int:
+        return _total(jaxpr, count, turns)
+
     if name == "scan":
-        return params["length"] * count(params["jaxpr"])
+        return params["length"] * total(params["jaxpr"])
     if name == "while":
-        return while_turns * (count(params["cond_jaxpr"]) + count(params["body_jaxpr"]))
+        return turns * (total(params["cond_jaxpr"]) + total(params["body_jaxpr"]))
     if name == "cond":
-        return max(map(count, params["branches"]))
+        return max(map(total, params["branches"]))
     inner = [
         value
         for value in params.values()
         if hasattr(value, "jaxpr") or hasattr(value, "eqns")
     ]
-    if inner:
-        return sum(map(count, inner))
+    return sum(map(total, inner)) if inner else count(operation)
+
+
+def _bytes(operation: Any) -> int:
+    if operation.primitive.name not in ("dot_general", "conv_general_dilated"):
+        return 0
+    arrays = [one.aval for one in (*operation.invars, *operation.outvars)]
+    sizes = [one.size * one.dtype.itemsize for one in arrays]
+    if operation.primitive.name == "dot_general":
+        _, (batched, _) = operation.params["dimension_numbers"]
+        if batched:
+            sizes.remove(max(sizes))
+    return sum(sizes)
+
+
+def _arithmetic(operation: Any) -> int:
+    name, params = operation.primitive.name, operation.params
     size = math.prod(operation.outvars[0].aval.shape)
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]

@@ -7,7 +7,7 @@ computations that they run. What is in a loop counts as often as the loop turns.
 import dataclasses
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _ITEM_BITS = {"pred": 8, "bf16": 16}  # all other types have their bits in their name
 _OPS = (
@@ -20,7 +20,9 @@ _OPS = (
     "collective-broadcast",
 )
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
-_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][a-z0-9\-]*)\((.*)$")
+_INSTRUCTION = re.compile(
+    r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*?) ([a-z][a-z0-9\-]*)\((.*)$"
+)
 _ARRAY = re.compile(r"\b([a-z]+\d\w*|pred)\[([\d,]*)\]")
 _CALLED = re.compile(
     r"(?:calls|body|to_apply|true_computation|false_computation)=%?([\w.\-]+)"
@@ -32,6 +34,11 @@ _LIMIT = re.compile(r"^\s+ROOT .* compare\(%?[\w.\-]+, %?([\w.\-]+)\), direction
 _INTEGER = re.compile(r"^\s+%?([\w.\-]+) = s\d+\[\]\S* constant\((\d+)\)")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
+# What names arrays or runs other computations, and moves nothing itself.
+_MOVES_NOTHING = (
+    *("parameter", "constant", "get-tuple-element", "tuple", "bitcast", "after-all"),
+    *("while", "conditional", "call"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +155,70 @@ def costliest_loop(text: str) -> tuple[int, int]:
     return max(found, key=math.prod)
 
 
+def loop_factor(text: str) -> float:
+    """Bytes that a program's operations read and write over those with each loop once.
+
+    An operation or fusion reads its operands and writes its output. XLA's cost analysis
+    counts so, and a loop's body once: its bytes times this factor are those of a run.
+    """
+    computations, _ = _computations(text)
+    sizes = {
+        name: {inner: _size(output) for inner, output, _, _ in _parsed(lines)}
+        for name, lines in computations.items()
+    }
+    once = turned = 0
+    for instruction in _executed(text, into_fusions=False):
+        if instruction.op in _MOVES_NOTHING:
+            continue
+        operands = instruction.rest.partition(")")[0].split(",")
+        names = [operand.split(" ")[-1].lstrip("%") for operand in operands]
+        known = sizes[instruction.computation]
+        size = _size(instruction.output) + sum(known.get(name, 0) for name in names)
+        once += size
+        turned += size * instruction.times
+    return turned / once if once else 1.0
+
+
+def contents(text: str) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Name of each instruction -> its operation, or all of a fusion's, and its path.
+
+    Args:
+      text: of `compiled.as_text()`.
+    Returns:
+      E.g. {'fusion.3': (('convolution', 'add'), 'jit(f)/conv/conv_general_dilated')}.
+    """
+    computations, _ = _computations(text)
+    found = {}
+    for lines in computations.values():
+        for name, _, op, rest in _parsed(lines):
+            ops: tuple[str, ...] = (op,)
+            if op == "fusion":
+                (inner,) = _CALLED.findall(rest)
+                ops = tuple(op for _, _, op, _ in _parsed(computations[inner]))
+            path = _OP_NAME.search(rest)
+            found[name] = ops, path[1] if path else ""
+    return found
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
+    """(name, output, operation, rest) of the lines that are instructions."""
+    for line in lines:
+        match = _INSTRUCTION.match(line)
+        if match is not None:
+            name, output, op, rest = match.groups()
+            yield name, output, op, rest
+
+
+def _size(output: str) -> int:
+    """Bytes of an instruction's arrays."""
+    return sum(
+        math.prod(int(side) for side in sides.split(",") if side)
+        * item_bits(dtype)
+        // 8
+        for dtype, sides in _ARRAY.findall(output)
+    )
+
+
 def _cycles(instruction: _Instruction) -> int:
     """Of all times together."""
     cycles = _CYCLES.search(instruction.rest)
@@ -161,11 +232,7 @@ def _executed(
     computations, entry = _computations(text)
 
     def walk(name: str, times: int) -> Iterator[_Instruction]:
-        for line in computations.get(name, ()):
-            match = _INSTRUCTION.match(line)
-            if match is None:
-                continue
-            output, op, rest = match.groups()
+        for _, output, op, rest in _parsed(computations.get(name, ())):
             yield _Instruction(output, op, rest, times, name)
             if op.endswith(("-done", "-update")) or op in _OPS:
                 continue

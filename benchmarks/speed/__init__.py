@@ -1,0 +1,1 @@
+"""How the benchmarks measure, compare revisions, and print (benchmarks/README.md)."""

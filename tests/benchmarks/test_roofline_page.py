@@ -1,0 +1,74 @@
+"""The tables of docs/performance.md: from their results, and by hand."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pix2seq_d.cli import app
+from pix2seq_d.scaling import page
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+import cpu_ratios
+import roofline as roofline_command
+from speed import roofline
+
+COST = {
+    "images": 2,
+    "seconds": {"median": 0.2, "low": 0.1, "high": 0.3, "count": 5},
+    "vendor_mfu": 0.25,
+}
+
+
+def cells(table, name):
+    row = next(line for line in table.splitlines() if f"| {name} " in line)
+    return [cell.strip() for cell in row.split("|")[2:-1]]
+
+
+@pytest.fixture
+def results():
+    least = {
+        row.key: {"images": 2, "flops": 1e14, "bytes": 1e9} for row in roofline.ROWS
+    }
+    least["encode 256/128"]["bytes"] = 1e12
+    return {"least": least, "measured": {}}
+
+
+def test_the_page_is_what_its_results_say():
+    results = roofline_command.read(roofline_command.RESULTS)
+    text = roofline_command.PAGE.read_text()
+    assert page.inserted(text, roofline_command.blocks(results)) == text
+
+
+def test_the_longer_of_arithmetic_and_memory_bounds(results):
+    table = roofline.gpu_table(results)
+    step = cells(table, "decoder step 512/256")
+    # 1e14 / 989e12 s, half of it an image.
+    assert step == ["2", "50.000", "0.50", "50.56", "arithmetic", *["not run"] * 3]
+    encode = cells(table, "encode 256/128")
+    assert encode[3:5] == ["104.17", "memory"]  # 1e12 / 4.8e12
+    assert "data sheet: 989 TFLOP/s, 4.8 TB/s" in table
+
+
+def test_a_measured_h200_fills_its_columns_and_the_peaks(results):
+    results["measured"]["NVIDIA H200"] = {
+        "peaks": {"product": 500.0, "bandwidth": 4.0},
+        "costs": {
+            "decoder step 512/256": COST,
+            "encode 512/256": {"error": "out of memory"},
+        },
+    }
+    table = roofline.gpu_table(results)
+    # 100 ms an image, where 1e14 / 500e12 s for two are the least.
+    step = cells(table, "decoder step 512/256")
+    assert step[-3:] == ["100.00", "1.00", "25.0"]
+    assert cells(table, "encode 512/256")[-3:] == ["out of memory", "-", "-"]
+    assert cells(table, "training step 512/256")[-1] == "not run"
+    assert "measured: a bfloat16 product" in table
+
+
+def test_the_page_of_the_ratios_has_all_parts(capsys):
+    arguments = ["--page", "--parts=first"]
+    assert app.run(cpu_ratios.main, "cpu_ratios", arguments) == 1
+    assert "leave --parts" in capsys.readouterr().err
