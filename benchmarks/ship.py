@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
             **history(workdir, trained.step),
         }
         start = trained.config.init.from_
-        config = trained.config.replaced(init={"from_": start and _place(Path(start))})
+        config = trained.config.replaced(init={"from_": start and _place(start)})
         model = (trained.variables, config, labels_now(trained), trained.step)
         about = {"training": training, **scored(values.name, model)}
         model_file.save(path, Model(*model, about=about))
@@ -98,12 +98,13 @@ def commands(workdir: Path, config: Config, labels: LabelSpace, base: str) -> li
         if value == fields[name] or name.startswith(free):
             continue
         if name == "init.from_":
-            start = checkpoint.load(value)
-            first = f"{start.config.data.source.name}:{base.partition(':')[2]}"
-            before = commands(Path(value), start.config, start.labels, first)
-            name, value = "init.from", _place(Path(value))
+            if value not in assets.names():
+                start = checkpoint.load(value)
+                first = f"{start.config.data.source.name}:{base.partition(':')[2]}"
+                before = commands(Path(value), start.config, start.labels, first)
+            name, value = "init.from", _place(value)
         overrides.append(f"--config.{name}={str(value).replace(' ', '')}")
-    place = f"--workdir={_place(workdir)}"
+    place = f"--workdir={_place(str(workdir))}"
     argv = ("python", "-m", "launch.train", f"--config={base}", place, *overrides)
     return [*before, shlex.join(argv)]
 
@@ -174,8 +175,9 @@ def write_page() -> None:
     page.insert(PAGE, {card.TABLE: card.table(models), **blocks})
 
 
-def _place(workdir: Path) -> str:
-    return f"work/{workdir.name}"
+def _place(path: str) -> str:
+    """What a command calls a workdir or a shipped model."""
+    return path if path in assets.names() else f"work/{Path(path).name}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from pix2seq_d import Segmenter, assets
 from pix2seq_d import config as config_lib
 from pix2seq_d.assets import card
-from pix2seq_d.cli import app, convert, evaluate, export
+from pix2seq_d.cli import app, convert, evaluate, export, train
 from pix2seq_d.data import sources
 from pix2seq_d.data.shapes import Shapes
 from pix2seq_d.training import checkpoint, model_file
@@ -132,3 +132,12 @@ def test_a_video_model_starts_from_the_image_model(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "shapes (step " in said and "widened" in said
     assert checkpoint.load(tmp_path).config.model.num_cond_frames == 2
+
+
+def test_a_training_starts_from_a_name(tmp_path, capsys, micro):
+    """It is read, and of another size."""
+    argv = ["--config=shapes:tiny", f"--workdir={tmp_path}", *micro]
+    line = error_of(capsys, train, [*argv, "--config.init.from=shapes"])
+    assert "shapes (step " in line
+    line = error_of(capsys, train, [*argv, "--config.init.from=shape"])
+    assert "shape does not exist" in line and "shapes, shapes_video" in line
