@@ -33,6 +33,7 @@ setuptools.setup(
     package_dir={"pix2seq_d.configs": "configs"},
     package_data={
         "pix2seq_d": ["html_page.css"],
+        "pix2seq_d.assets": ["*.safetensors"],
         "pix2seq_d.data": ["label_spaces/*.json"],
         "pix2seq_d.report": ["report.css", "report.js"],
     },

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageOps
 
+from pix2seq_d import assets
 from pix2seq_d.config import Config
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.diffusion.sampler import time_grid
@@ -75,10 +76,11 @@ class Segmenter:
         devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
         dtype: str | None = None,
     ) -> "Segmenter":
-        """Loads a workdir of launch.train, one checkpoint in it, or an exported file.
+        """Loads a trained model.
 
         Args:
-          path: the folder, or a file of launch.export.
+          path: a workdir of launch.train, one checkpoint in it, a file of
+            launch.export, or the name of a shipped model: `shapes`, `shapes_video`.
           step: which checkpoint; None: the latest.
           devices: as of the class; an exported file takes one.
           dtype: as of the class; an exported file has its own.
@@ -86,7 +88,7 @@ class Segmenter:
           CheckpointError: it cannot be read.
           ValueError: an exported file is damaged, or cannot do what is asked for.
         """
-        if Path(path).is_file():
+        if is_exported(path):
             # That module knows this class.
             from pix2seq_d.exported_segmenter import ExportedSegmenter
 
@@ -324,6 +326,11 @@ class Segmenter:
                         config,
                         unpadded=batch["unpadded"][row].tolist(),
                     )
+
+
+def is_exported(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a file with a program, not weights for this one's."""
+    return Path(path).is_file() and Path(path).suffix != assets.SUFFIX
 
 
 def pixels(image: Picture) -> np.ndarray:

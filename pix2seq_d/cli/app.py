@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from pix2seq_d import assets
 from pix2seq_d.training import interrupt
 
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
 # Flags that name something on a disk, in whatever command they are.
 _PATHS = ("workdir", "output", "checkpoint")
+
+# What --checkpoint takes, as its help says it.
+CHECKPOINT = (
+    "Workdir of launch.train, one checkpoint in it, a file of launch.export "
+    f"--format=weights, or a shipped model: {', '.join(assets.names())}"
+)
 
 Main = Callable[[list[str]], int | None]
 
@@ -188,6 +196,19 @@ def override(
     except flags.Error as error:
         raise UsageError(_one_line(error)) from error
     return config_lib.from_config_dict(flag.value)
+
+
+def load_config(arguments: Sequence[str]) -> "config_lib.Config":
+    """The config that `launch.train` makes of its `--config` arguments."""
+    from pix2seq_d import config as config_lib
+
+    argv = resolve_config(arguments)
+    values = new_flags()
+    define_config(values, argv)
+    parse(values, argv, "")
+    fields = values.config
+    assert isinstance(fields, ml_collections.ConfigDict)
+    return config_lib.from_config_dict(fields)
 
 
 def require(values: flags.FlagValues, *names: str) -> None:

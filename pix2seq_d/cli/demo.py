@@ -1,29 +1,44 @@
-"""Shows the main job in minutes: train, evaluate and predict on drawn scenes.
+"""Shows the main job in minutes: evaluate, predict and train on drawn scenes.
 
   python -m launch.demo --workdir=work/demo
 
-Runs launch.train on configs/shapes.py:tiny, launch.evaluate, and launch.predict on
-a folder of pictures, then prints what was reached and which pictures to look at.
-Run again, it goes on where it stopped.
+First the shipped model, which takes seconds: launch.evaluate, launch.draw and
+launch.predict with --checkpoint=shapes. Then a fresh one: launch.train on
+configs/shapes.py:tiny, launch.evaluate and launch.predict. Ends with demo.html, the
+scores and pictures of both. Run again, it goes on where it stopped.
 """
 
 import json
+import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 from PIL import Image
 
-from pix2seq_d.cli import app, curves, evaluate, predict, train
+from pix2seq_d import html_page
+from pix2seq_d.atomic_file import replace_text
+from pix2seq_d.cli import (
+    app,
+    curves,
+    draw,
+    evaluate,
+    evaluate_report,
+    predict,
+    train,
+)
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
 from pix2seq_d.evaluation.runner import finish
 from pix2seq_d.inference.postprocess import raw_panoptic
 from pix2seq_d.inference.predictor import Predictor, eval_settings
+from pix2seq_d.panoptic_files import read_map
+from pix2seq_d.panoptic_index import read_index
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
@@ -31,6 +46,7 @@ from pix2seq_d.training.writer import JSON_LINES
 from pix2seq_d.visualize.curves import read_metrics
 from pix2seq_d.visualize.sheet import SheetRow, contact_sheet
 
+SHIPPED = "shapes"
 NUM_PHOTOS = 12
 NUM_ROWS = 5
 # Columns of the denoising in the picture: the estimate after these shares of steps.
@@ -55,44 +71,54 @@ def main(argv: list[str]) -> None:
     if Path(values.config.partition(":")[0]).stem != "shapes":
         raise app.UsageError("--config: the demo draws its own scenes; use shapes:...")
     photos, masks = workdir / "photos", workdir / "masks"
+    shipped = workdir / "shipped"
+
+    def predict_with(checkpoint: Path | str, output: Path) -> None:
+        argv = [f"--checkpoint={checkpoint}", f"--input={photos}", f"--output={output}"]
+        _command(predict.main, "predict", argv)
+
+    _command(draw.main, "draw", [f"--output={photos}", f"--count={NUM_PHOTOS}"])
+    argv = [f"--checkpoint={SHIPPED}", f"--output={shipped / 'evaluation'}"]
+    _command(evaluate.main, "evaluate", [*argv, "--report"])
+    predict_with(SHIPPED, shipped / "masks")
     _command(
         train.main,
         "train",
         [f"--config={values.config}", f"--workdir={workdir}", *overrides],
     )
     trained = checkpoint.load(workdir)
-    _command(evaluate.main, "evaluate", [f"--workdir={workdir}"])
+    evaluation = workdir / "evaluation" / str(trained.step)
+    _command(evaluate.main, "evaluate", [f"--workdir={workdir}", "--report"])
+    predict_with(workdir, masks)
     config = trained.config
     source = sources.make_source(
         config.data.source, train=False, size=config.model.image_size
     )
-    write_photos(source, photos)
-    _command(
-        predict.main,
-        "predict",
-        [f"--checkpoint={workdir}", f"--input={photos}", f"--output={masks}"],
-    )
-    picture = workdir / "demo.png"
-    Image.fromarray(denoising_sheet(trained, source)).save(picture)
+    picture, page = workdir / "demo.png", workdir / "demo.html"
+    sheet = denoising_sheet(trained, source, shipped / "evaluation")
+    Image.fromarray(sheet).save(picture)
     curves.draw([workdir], workdir / "curves.png")
-    print(f"\n{summary(workdir, trained.step)}\n")
-    print(f"look at   {picture}  (image, truth, denoising, prediction)")
-    print(f"          {workdir / 'evaluation' / str(trained.step) / 'examples.png'}")
-    print(f"          {masks / 'overlay'}")
+    table = summary(workdir, trained.step, shipped / "evaluation")
+    reports = {"the shipped model": shipped / "evaluation", "the fresh one": evaluation}
+    replace_text(page, _page(page, table, sheet, reports))
+    print(f"\n{table}\n")
+    print(f"look at   {page}  (both models: scores, pictures, links)")
+    print(f"          {picture}  (image, truth, both models, denoising)")
+    print(f"          {shipped / 'masks' / 'overlay'} and {masks / 'overlay'}")
     print(f"          {workdir / 'curves.png'}")
-    print(f"metrics   {workdir / 'evaluation' / str(trained.step) / 'metrics.json'}")
+    print(f"metrics   {shipped / 'evaluation' / 'metrics.json'}")
+    print(f"          {evaluation / 'metrics.json'}")
 
 
-def write_photos(source: Source, folder: Path) -> None:
-    """Writes the first validation scenes as PNG files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(min(NUM_PHOTOS, len(source))):
-        example = source[index]
-        Image.fromarray(example.image).save(folder / example.file_name)
+def denoising_sheet(trained: Trained, source: Source, shipped: Path) -> np.ndarray:
+    """Rows of image, truth, shipped model, denoising, prediction: uint8 [H, W, 3].
 
-
-def denoising_sheet(trained: Trained, source: Source) -> np.ndarray:
-    """Rows of image, truth, estimates while denoising, prediction: uint8 [H, W, 3]."""
+    Args:
+      trained: the fresh model.
+      source: the validation scenes.
+      shipped: results of the shipped model on them.
+    """
+    index = read_index(shipped / "panoptic.json")
     config, labels = trained.config, trained.labels
     mesh = meshes.make_mesh()
     settings = eval_settings(config, mesh)
@@ -127,23 +153,33 @@ def denoising_sheet(trained: Trained, source: Source) -> np.ndarray:
             raw_panoptic(at_size(states[step - 1], row), labels, rule=settings.rule)
             for step in steps
         ]
-        rows.append(
-            SheetRow(example.image, example.panoptic, prediction, states=tuple(shown))
-        )
+        before = read_map(index, shipped / "panoptic", example.image_id)
+        maps = (before, *shown)
+        rows.append(SheetRow(example.image, example.panoptic, prediction, states=maps))
     captions = [f"after step {step} of {len(states)}" for step in steps]
+    captions = ["Shipped model", *captions]
     return contact_sheet(rows, labels, state_captions=captions, panel_size=256)
 
 
-def summary(workdir: Path, step: int) -> str:
-    """PQ of the untrained model, the trained one and the oracle, side by side."""
+def summary(workdir: Path, step: int, shipped: Path) -> str:
+    """PQ of the untrained model, the trained one, the shipped one and the oracle.
+
+    Args:
+      workdir: of the demo.
+      step: of the trained model.
+      shipped: results of the shipped model.
+    """
     untrained = next(r for r in read_metrics(workdir / JSON_LINES) if r["step"] == 0)
-    path = workdir / "evaluation" / str(step) / "metrics.json"
-    trained = json.loads(path.read_text(encoding="utf-8"))
+    trained, ready = (
+        json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        for folder in (workdir / "evaluation" / str(step), shipped)
+    )
     keys = ("eval/pq", "eval/things_pq", "eval/stuff_pq")
     groups = ("All", "Things", "Stuff")
     rows = {
         "untrained": [untrained[key] for key in keys],
         f"trained, {step} steps": [trained[group]["pq"] for group in groups],
+        f"shipped, {ready['step']} steps": [ready[group]["pq"] for group in groups],
         "oracle": [trained["oracle"][group]["pq"] for group in groups],
     }
     lines = [f"{'PQ, percent':22s}{'all':>6s}{'things':>9s}{'stuff':>8s}"]
@@ -151,6 +187,27 @@ def summary(workdir: Path, step: int) -> str:
         every, things, stuff = (100 * value for value in values)
         lines.append(f"{name:22s}{every:6.1f}{things:9.1f}{stuff:8.1f}")
     return "\n".join(lines)
+
+
+def _page(
+    path: Path, table: str, sheet: np.ndarray, reports: Mapping[str, Path]
+) -> str:
+    """The report of both models: HTML whose links are relative to its folder."""
+    links = []
+    for name, folder in reports.items():
+        file = os.path.relpath(folder / evaluate_report.FILE, path.parent)
+        links.append(f'<li><a href="{escape(file)}">Evaluation of {name}</a></li>')
+    picture = html_page.png_url(sheet)
+    return html_page.document(
+        title="pix2seq_d demo",
+        body=[
+            "<h1>A shipped model and a fresh one</h1>",
+            f"<pre>{escape(table)}</pre>",
+            f"<ul>{''.join(links)}</ul>",
+            '<img style="max-width:100%" alt="Image, truth, shipped model, denoising '
+            f'and prediction of scenes" src="{picture}">',
+        ],
+    )
 
 
 def _command(

@@ -1,6 +1,7 @@
 """Evaluates a checkpoint: PQ, SQ, RQ and the oracle, predictions and pictures.
 
   python -m launch.evaluate --workdir=work/shapes
+  python -m launch.evaluate --checkpoint=shapes          # a model that is shipped
   python -m launch.evaluate --workdir=work/shapes --config.diffusion.num_steps=5
   python -m launch.evaluate --workdir=work/shapes --report
   python -m launch.evaluate --workdir=work/shapes --ladder=1,2,5,10,20
@@ -8,7 +9,8 @@
   python -m launch.evaluate --workdir=work/shapes --shard=0/3    # on another host: 1/3
 
 Writes metrics.json, table.md, panoptic.json with panoptic/*.png, and examples.png
-(worst, median and best images) into <workdir>/evaluation/<step>. With --report also
+(worst, median and best images) into <workdir>/evaluation/<step>; of a model in one file
+or a shipped one into <name>_evaluation. With --report also
 report.html, one file to look into the results with any browser. With --ladder, PQ
 against the number of sampler steps instead: ladder.json, ladder.md and figures. With
 --follow it waits for the checkpoints of a training that another job runs, and ends
@@ -62,14 +64,20 @@ def main(argv: list[str]) -> None:
     argv = [a for a in argv if a not in overrides]
     values = app.new_flags()
     flags.DEFINE_string("workdir", None, "Workdir of launch.train.", flag_values=values)
+    flags.DEFINE_string(
+        "checkpoint",
+        None,
+        f"In place of --workdir. {app.CHECKPOINT}.",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "step", None, "Which checkpoint; the latest by default.", flag_values=values
     )
     flags.DEFINE_string(
         "output",
         None,
-        "Folder for the results; <workdir>/evaluation/<step> by default. With "
-        "--follow: the folder above those of the steps.",
+        "Folder for the results; <workdir>/evaluation/<step> by default, of a file "
+        "<name>_evaluation. With --follow: the folder above those of the steps.",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -114,7 +122,10 @@ def main(argv: list[str]) -> None:
     sections = {m.SECTION: m.NAMES for m in (evaluate_shard, processes)}
     if not app.parse(values, argv, __doc__, sections=sections):
         return
-    app.require(values, "workdir")
+    if values.checkpoint is None or values.follow:
+        app.require(values, "workdir")
+    if values.checkpoint and values.workdir:
+        raise app.UsageError("--workdir and --checkpoint exclude each other; give one")
     if values.follow and values.step is not None:
         raise app.UsageError("--step and --follow exclude each other; give one")
     if values.all_steps and not values.follow:
@@ -135,19 +146,24 @@ def main(argv: list[str]) -> None:
         _follow(values, overrides, share, command)
         return
 
+    # An absolute path is no name: a training that is not there is not the shipped one.
+    path = values.checkpoint or Path(values.workdir).resolve()
     # A training may be writing: all processes take what the first one sees.
-    step = values.step or max(checkpoint.steps(Path(values.workdir)), default=None)
-    trained = checkpoint.load(values.workdir, step=gather(step)[0])
+    step = values.step or max(checkpoint.steps(Path(path)), default=None)
+    trained = checkpoint.load(path, step=gather(step)[0])
     trained = _overridden(trained, overrides)
-    share = share.of_step(trained.step, given=values.step is not None)
-    output = values.output
-    if output is None:
+    in_file = trained.workdir.is_file()
+    share = share.of_step(trained.step, given=in_file or values.step is not None)
+    if values.output:
+        output = Path(values.output)
+    elif in_file:
+        output = Path(f"{trained.workdir.stem}_{EVALUATION}")
+    else:
         output = trained.workdir / EVALUATION / str(trained.step)
-    output = Path(output)
     kind = _kind(trained.config)
     if ladder and kind is evaluate_video:
         raise app.UsageError(
-            f"--ladder: {values.workdir} is a model of video, whose masks depend on "
+            f"--ladder: {path} is a model of video, whose masks depend on "
             "those before; evaluate it once for each --config.diffusion.num_steps=N"
         )
     predictor, source = kind.prepare(trained.config)

@@ -2,13 +2,11 @@
 
 import contextlib
 import dataclasses
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app
@@ -16,6 +14,7 @@ from pix2seq_d.cli.evaluate_shard import Share
 from pix2seq_d.evaluation import shards
 from pix2seq_d.evaluation.shards import Record, Shards
 from pix2seq_d.sharding.gather import gather
+from pix2seq_d.training import checksums
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.journal import say
 
@@ -44,7 +43,8 @@ def open_shards(
         "total": total,
         **settings,
         **fields,
-        "weights_crc32": _crc32(trained.variables),
+        # A checkpoint written again has the same.
+        "weights_crc32": checksums.of_arrays(trained.variables),
     }
     return Shards(output / shards.FOLDER / kind, header)
 
@@ -171,11 +171,3 @@ def _missing(missing: Sequence[int], share: Share, *, total: int, unit: str) -> 
         f"results are written with the last of them: {share.command} "
         f"--shard={ranges[0]}, or without --shard for all of these"
     )
-
-
-def _crc32(variables: Any) -> int:
-    """Of all weights; a checkpoint written again has the same."""
-    value = 0
-    for leaf in jax.tree.leaves(variables):
-        value = zlib.crc32(np.asarray(leaf).tobytes(), value)
-    return value

@@ -64,9 +64,12 @@ def write(
     else:
         run = _run(trained, f"{report.num_images:,} images", command)
         steps = output / ladder.FILE
+        place = [f"--workdir={trained.workdir}", f"--step={trained.step}"]
+        if trained.workdir.is_file():
+            place = [f"--checkpoint={trained.workdir}"]
         measure = [
-            *("python", "-m", "launch.evaluate", f"--workdir={trained.workdir}"),
-            *(f"--step={trained.step}", f"--output={output}", *overrides, _LADDER),
+            *("python", "-m", "launch.evaluate", *place),
+            *(f"--output={output}", *overrides, _LADDER),
         ]
         text = page.image_page(
             report,

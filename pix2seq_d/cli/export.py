@@ -5,7 +5,8 @@
 The file holds a StableHLO program of `jax.export` (resize, encoder, sampler, decoding,
 majority vote), the weights, the classes and the config. Batch and image sizes stay
 open. With --format=saved_model it is a TensorFlow SavedModel. How to run them:
-docs/export.md.
+docs/export.md. With --format=weights it is a checkpoint in one small file, for whatever
+takes a checkpoint: docs/models.md.
 """
 
 import dataclasses
@@ -15,8 +16,8 @@ from absl import flags
 
 from pix2seq_d.cli import app, sampler_flags
 from pix2seq_d.config.training import DTYPES
-from pix2seq_d.export import make, saved_model
-from pix2seq_d.training import checkpoint
+from pix2seq_d.export import file, make, saved_model
+from pix2seq_d.training import checkpoint, model_file
 
 
 def main(argv: list[str]) -> None:
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
     def number(name: str, doc: str, lowest: int) -> None:
         flags.DEFINE_integer(name, None, doc, flag_values=values, lower_bound=lowest)
 
-    text("checkpoint", "Workdir of launch.train, or one checkpoint in it.")
+    text("checkpoint", f"{app.CHECKPOINT}.")
     text("output", "The file, e.g. model.npz.")
     number("num_steps", "Sampler steps; the checkpoint's by default.", 1)
     sampler_flags.define(values)
@@ -50,8 +51,9 @@ def main(argv: list[str]) -> None:
     flags.DEFINE_enum(
         "format",
         "jax",
-        ["jax", "saved_model"],
-        "A file for JAX, or a folder: TensorFlow's SavedModel.",
+        ["jax", "saved_model", "weights"],
+        "A file for JAX; a folder, TensorFlow's SavedModel; or the moving average in "
+        "float16, a safetensors file for --checkpoint and init.from.",
         flag_values=values,
     )
     assert __doc__
@@ -59,8 +61,10 @@ def main(argv: list[str]) -> None:
         return
     app.require(values, "checkpoint", "output")
     output = Path(values.output)
-    if output.is_dir() and values.format == "jax":
+    if output.is_dir() and values.format != "saved_model":
         raise app.UsageError(f"--output={output} is a folder; name the file in it")
+    if values.format == "weights" and values["platforms"].present:
+        raise app.UsageError("--platforms: weights are for all; leave it out")
     trained = checkpoint.load(values.checkpoint)
     config = trained.config.replaced(
         diffusion=sampler_flags.given(values) | {"num_steps": values.num_steps},
@@ -68,14 +72,19 @@ def main(argv: list[str]) -> None:
         train={"dtype": values.dtype},
     )
     trained = dataclasses.replace(trained, config=config)
+    platforms = f", for {', '.join(values.platforms)}"
     if values.format == "jax":
         make.write(trained, output, platforms=values.platforms)
-    else:
+    elif values.format == "saved_model":
         saved_model.write(trained, output, platforms=values.platforms)
+    else:
+        file.make_folder(output)
+        weights = (trained.variables, trained.config, trained.labels, trained.step)
+        model_file.save(output, model_file.Model(*weights, about={}))
+        platforms = ""
     files = [output] if output.is_file() else output.rglob("*")
     size = sum(path.stat().st_size for path in files if path.is_file())
     print(
         f"{output}: {size / 1e6:.1f} MB, step {trained.step}, "
-        f"{config.diffusion.num_steps} sampler steps, for "
-        f"{', '.join(values.platforms)}"
+        f"{config.diffusion.num_steps} sampler steps{platforms}"
     )

@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model; resumes by itself",
     "evaluate": "score a checkpoint: PQ, SQ, RQ",
     "predict": "masks for images",
+    "draw": "scenes to try a model on",
     "export": "a model as one file that needs JAX and NumPy alone",
     "convert": "other weights, or those of another stage, into a checkpoint",
     "curves": "loss, quality, learning rate of trainings as a figure",

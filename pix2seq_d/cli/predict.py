@@ -1,7 +1,8 @@
 """Predicts panoptic masks for an image, a folder of images or a glob; for a video.
 
-  python -m launch.predict --checkpoint=work/shapes --input=photos --output=masks
-  python -m launch.predict --checkpoint=work/shapes_video --input=a.mp4 --output=masks
+  python -m launch.predict --checkpoint=work/mine --input=photos --output=masks
+  python -m launch.predict --checkpoint=shapes --input=scenes --output=masks
+  python -m launch.predict --checkpoint=shapes_video --input=a.mp4 --output=masks
 
 Writes panoptic.json with panoptic/*.png (COCO panoptic) and overlay/*.png, and what
 else --formats names. For a video file, or a folder of frames where the checkpoint is of
@@ -23,7 +24,7 @@ from pix2seq_d.cli.predict_video import VideoJob, predict_video
 from pix2seq_d.image_files import File, is_animated, read_rgb
 from pix2seq_d.progress import Progress
 from pix2seq_d.result_files import FOLDERS, FORMATS, ResultWriter
-from pix2seq_d.segmenter import Segmenter, Settings
+from pix2seq_d.segmenter import Segmenter, Settings, is_exported
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.video_files import is_video
@@ -42,10 +43,7 @@ def main(argv: list[str]) -> None:
     def number(name: str, default: int | None, doc: str, lowest: int) -> None:
         flags.DEFINE_integer(name, default, doc, flag_values=values, lower_bound=lowest)
 
-    text(
-        "checkpoint",
-        "Workdir of launch.train, one checkpoint in it, or a file of launch.export.",
-    )
+    text("checkpoint", f"{app.CHECKPOINT}; or any other file of launch.export.")
     text("input", "An image, a folder or quoted glob of images, or a video.")
     text("output", "Folder for the results.")
     number("num_steps", None, "Sampler steps; the checkpoint's by default.", 1)
@@ -102,7 +100,7 @@ def main(argv: list[str]) -> None:
     path = Path(values.input)
     paths, others = ([path], []) if path.is_file() else find_images(values.input)
     compilation_cache.use()
-    if Path(values.checkpoint).is_file():
+    if is_exported(values.checkpoint):
         if values.denoising:
             raise app.UsageError(
                 f"--denoising: {values.checkpoint} is an exported file, which gives no "

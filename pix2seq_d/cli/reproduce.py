@@ -20,10 +20,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import ml_collections
 from absl import flags
 
-from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app
 from pix2seq_d.config import Config
 from pix2seq_d.reproduce import catalogue, datasets
@@ -207,20 +205,9 @@ def _check_overrides(table: Table, overrides: Sequence[str]) -> None:
             )
 
 
-def _load(arguments: Sequence[str]) -> Config:
-    """The config that `launch.train` makes of its arguments."""
-    argv = app.resolve_config(arguments)
-    values = app.new_flags()
-    app.define_config(values, argv)
-    app.parse(values, argv, "")
-    fields = values.config
-    assert isinstance(fields, ml_collections.ConfigDict)
-    return config_lib.from_config_dict(fields)
-
-
 @functools.cache
 def _load_once(arguments: tuple[str, ...]) -> Config:
-    return _load(arguments)
+    return app.load_config(arguments)
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import ml_collections
 from absl import flags
 
+from pix2seq_d import assets
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, compilation_cache, processes
 from pix2seq_d.training import interrupt
@@ -77,8 +78,10 @@ def main(argv: list[str]) -> int | None:
         # So that the workdir can be evaluated from any folder.
         fields.data.source.root = str(Path(fields.data.source.root).resolve())
     for name in ("from_", "encoder"):
-        if fields.init[name]:
-            fields.init[name] = str(Path(fields.init[name]).resolve())
+        path = fields.init[name]
+        # The name of a shipped model stays one.
+        if path and assets.find(path) == Path(path):
+            fields.init[name] = str(Path(path).resolve())
     config = config_lib.from_config_dict(fields)
     if is_dry:
         from pix2seq_d.cli import dry_run

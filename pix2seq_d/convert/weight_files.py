@@ -1,8 +1,9 @@
 """Reads named arrays of npz and safetensors files, with plain errors."""
 
+import contextlib
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,17 @@ def read(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
         if not np.isfinite(array).all():
             raise ValueError(f"{path}: {name} has values that are not finite; {_AGAIN}")
     return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """The texts that a safetensors file has beside its arrays, {} where it has none.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: a file of another kind, truncated or damaged.
+    """
+    with _opened(path) as file:
+        return file.metadata() or {}
 
 
 def kind_of(path: Path) -> str:
@@ -74,15 +86,21 @@ def _read_npz(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray
 def _read_safetensors(
     path: Path, wanted: Callable[[str], bool]
 ) -> dict[str, np.ndarray]:
+    with _opened(path) as file:
+        names = [name for name in file.keys() if wanted(name)]  # noqa: SIM118
+        for name in names:
+            dtype = file.get_slice(name).get_dtype()
+            # NumPy alone has no bfloat16, and not every release adds it.
+            if dtype not in _FLOATS:
+                raise ValueError(_wrong_type(path, name, dtype))
+        return {name: file.get_tensor(name) for name in names}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
     try:
         with safe_open(path, framework="np") as file:
-            names = [name for name in file.keys() if wanted(name)]  # noqa: SIM118
-            for name in names:
-                dtype = file.get_slice(name).get_dtype()
-                # NumPy alone has no bfloat16, and not every release adds it.
-                if dtype not in _FLOATS:
-                    raise ValueError(_wrong_type(path, name, dtype))
-            return {name: file.get_tensor(name) for name in names}
+            yield file
     except SafetensorError as error:
         raise ValueError(
             f"{path} is truncated or not a safetensors file ({_brief(error)}); {_AGAIN}"

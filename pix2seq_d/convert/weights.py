@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pix2seq_d import assets
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.convert import matching, tf_checkpoint
 from pix2seq_d.convert.report import Source
 from pix2seq_d.convert.tf_reader import TFCheckpoint
 from pix2seq_d.convert.transfer import INPUT_KERNEL
 from pix2seq_d.models import variable_shapes
-from pix2seq_d.training import checkpoint
+from pix2seq_d.training import checkpoint, model_file
 
 KINDS = ("official", "detection", "resnet50", "checkpoint")
 _WHOLE = ("encoder", "pyramid", "decoder")
@@ -32,8 +33,9 @@ def read(
     """Reads one set of weights, all of it or nothing.
 
     Args:
-      path: a workdir or checkpoint of this project, an official TensorFlow
-        checkpoint, or a file of an ImageNet ResNet.
+      path: a workdir, checkpoint or model in one file of this project, the name of a
+        shipped model, an official TensorFlow checkpoint, or a file of an ImageNet
+        ResNet.
       config: of the model that is wanted; official and ImageNet weights do not say
         their sizes themselves and have to have those of the config. Official ones
         may be of a model of images where one of videos is wanted, and of masks
@@ -62,6 +64,8 @@ def read(
 
 def recognise(path: str | os.PathLike[str]) -> str:
     """The kind of the weights at a path, one of `KINDS`."""
+    if model_file.is_model(assets.find(path)):
+        return "checkpoint"
     if str(path).lower().endswith(_RESNET_SUFFIXES):
         return "resnet50"
     folder = Path(path)
@@ -76,7 +80,8 @@ def recognise(path: str | os.PathLike[str]) -> str:
     if not folder.exists() and not any(folder.parent.glob(f"{folder.name}.*")):
         raise FileNotFoundError(
             f"{path} does not exist; give a workdir, a TensorFlow checkpoint (folder, "
-            "or the path without .index) or a ResNet's .npz or .safetensors"
+            "or the path without .index), a ResNet's .npz or .safetensors, or a "
+            f"shipped model: {', '.join(assets.names())}"
         )
     names = TFCheckpoint(path).shapes
     panoptic = any(name.startswith("model/denoiser/") for name in names)
@@ -187,15 +192,20 @@ def _resnet(path: Any, config: ModelConfig) -> Source:
 
 
 def _checkpoint(path: Any) -> Source:
-    online = checkpoint.load(path, weights="online")
-    ema = checkpoint.load(path, step=online.step, weights="ema")
+    ema = checkpoint.load(path)
+    in_file = ema.workdir.is_file()
+    online = ema
+    if not in_file:
+        online = checkpoint.load(path, step=ema.step, weights="online")
+    note = "it holds the moving average alone, at which the weights start, too"
     return Source(
-        f"{path} (step {online.step})",
+        f"{path} (step {ema.step})",
         online.variables,
         ema.variables,
-        parts=tuple(part for part in _WHOLE if part in online.variables["params"]),
-        config=online.config.model,
-        labels=online.labels,
+        parts=tuple(part for part in _WHOLE if part in ema.variables["params"]),
+        config=ema.config.model,
+        labels=ema.labels,
+        notes=(note,) if in_file else (),
     )
 
 

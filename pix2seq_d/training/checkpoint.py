@@ -1,4 +1,4 @@
-"""Reads a checkpoint for prediction: weights, config and label space."""
+"""Reads a checkpoint, or a model in one file: weights, config and label space."""
 
 import dataclasses
 import os
@@ -7,13 +7,14 @@ from typing import Any
 
 import jax
 
+from pix2seq_d import assets
 from pix2seq_d import config as config_lib
 from pix2seq_d.config import Config
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import variable_shapes
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint_format as formats
-from pix2seq_d.training import checksums, orbax_errors, restoring
+from pix2seq_d.training import checksums, model_file, orbax_errors, restoring
 from pix2seq_d.training.checkpoint_format import CheckpointError
 from pix2seq_d.training.workdir import CHECKPOINTS
 
@@ -27,7 +28,7 @@ class Trained:
       config: the training's config.
       labels: the label space.
       step: optimizer steps done.
-      workdir: the folder it was trained in.
+      workdir: the folder it was trained in; the file, of a model in one file.
     """
 
     variables: Any
@@ -43,15 +44,19 @@ def load(
     """Reads a checkpoint for prediction.
 
     Args:
-      path: a workdir, its `checkpoints` folder, or one checkpoint in it.
+      path: a workdir, its `checkpoints` folder, one checkpoint in it, a model in one
+        file, or the name of a shipped model.
       step: which checkpoint; None for the latest.
-      weights: `ema` (the moving average) or `online`.
+      weights: `ema` (the moving average) or `online`, which a file has not.
     Raises:
-      CheckpointError: no such folder, no checkpoint in it, no such step, or it
-        cannot be read.
+      CheckpointError: no such folder, file or name, no checkpoint in it, no such step,
+        or it cannot be read.
     """
+    path = assets.find(path)
+    if path.is_file():
+        return _load_file(path, step, weights)
     orbax_errors.quiet()
-    directory, step = _find(Path(path), step)
+    directory, step = _find(path, step)
     folder = directory / str(step)
     item = "ema" if weights == "ema" else "variables"
     try:
@@ -78,6 +83,17 @@ def load(
             f"{orbax_errors.one_line(error)}; give another checkpoint or copy it again"
         ) from error
     return Trained(variables, config, labels, step, directory.parent)
+
+
+def _load_file(path: Path, step: int | None, weights: str) -> Trained:
+    model = model_file.load(path)
+    if step not in (None, model.step):
+        raise CheckpointError(f"{path}: holds step {model.step} alone, not {step}")
+    if weights != "ema":
+        raise CheckpointError(f"{path}: holds the moving average alone")
+    place = meshes.replicated(meshes.make_mesh())
+    variables = jax.device_put(model.variables, place)
+    return Trained(variables, model.config, model.labels, model.step, path)
 
 
 def steps(path: Path) -> list[int]:
@@ -110,14 +126,19 @@ def _find(path: Path, step: int | None) -> tuple[Path, int]:
     """Folder of checkpoints and the step meant."""
     path = path.resolve()
     if not path.is_dir():
-        raise CheckpointError(f"{path}: no such folder; give a workdir of launch.train")
+        raise CheckpointError(
+            f"{path}: no such folder; give a workdir of launch.train, or a shipped "
+            f"model: {', '.join(assets.names())}"
+        )
     if path.name.isdigit() and (path / "config").is_dir():
         path, step = path.parent, int(path.name) if step is None else step
     directory = path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path
     found = steps(path)
     if not found:
+        hides = path.name in assets.names()
         raise CheckpointError(
             f"{path}: holds no checkpoint; give a workdir of launch.train"
+            + hides * ", or rename this folder, which hides the shipped model"
         )
     if step is None:
         return directory, found[-1]

@@ -83,24 +83,43 @@ def check_fits(folder: Path, wanted: Mapping[str, Any], *, cure: str) -> None:
     Raises:
       CheckpointError: arrays are missing, extra or different; names the first.
     """
+    found = {
+        item: ocp.StandardCheckpointHandler().metadata(folder / item)  # pyright: ignore[reportArgumentType]
+        for item in wanted
+    }
+    check_arrays(folder, found, wanted, cure=cure)
+
+
+def check_arrays(
+    where: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], *, cure: str
+) -> None:
+    """Checks names, shapes and dtypes of arrays.
+
+    Args:
+      where: they were found, begins the message.
+      found: item -> tree of arrays.
+      wanted: item -> tree of arrays or `ShapeDtypeStruct`.
+      cure: ends the message.
+    Raises:
+      CheckpointError: arrays are missing, extra or different; names the first.
+    """
     faults = []
     for item, tree in wanted.items():
-        found = _by_path(ocp.StandardCheckpointHandler().metadata(folder / item))  # pyright: ignore[reportArgumentType]
-        model = _by_path(tree)
-        faults += [f"lacks {item}/{path}" for path in model if path not in found]
+        saved, model = _by_path(found[item]), _by_path(tree)
+        faults += [f"lacks {item}/{path}" for path in model if path not in saved]
         faults += [
             f"has {item}/{path}, which the model has not"
-            for path in found
+            for path in saved
             if path not in model
         ]
         faults += [
-            f"has {item}/{path} as {_kind(found[path])}, the model as {_kind(leaf)}"
+            f"has {item}/{path} as {_kind(saved[path])}, the model as {_kind(leaf)}"
             for path, leaf in model.items()
-            if path in found and _kind(found[path]) != _kind(leaf)
+            if path in saved and _kind(saved[path]) != _kind(leaf)
         ]
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise CheckpointError(f"{folder} {faults[0]}{more}; {cure}")
+        raise CheckpointError(f"{where} {faults[0]}{more}; {cure}")
 
 
 def _by_path(tree: Any) -> dict[str, Any]:

@@ -5,6 +5,10 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
 
 CHECKSUMS = "checksums.json"
 # Orbax writes them again when it commits.
@@ -64,6 +68,14 @@ def fault(
         if value != sums[name]:
             return f"{name} was truncated or changed since it was saved (CRC-32)"
     return None
+
+
+def of_arrays(tree: Any) -> int:
+    """CRC-32 of the bytes of all arrays of a tree, in its order."""
+    value = 0
+    for leaf in jax.tree.leaves(tree):
+        value = zlib.crc32(np.asarray(leaf).tobytes(), value)
+    return value
 
 
 def _crc32_of(files: Sequence[Path]) -> list[int]:

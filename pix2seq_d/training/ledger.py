@@ -75,6 +75,12 @@ class Ledger:
         atomic_file.replace_text(self._path, text + "\n")
 
 
+def step_seconds(workdir: Path, step: int) -> float:
+    """What a training spent on all steps up to a saved one; 0 where it is not known."""
+    entry = _read(workdir / LEDGER_FILE).get("steps", {}).get(str(step), {})
+    return entry.get("step_seconds", 0.0)
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}

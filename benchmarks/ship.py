@@ -1,0 +1,184 @@
+r"""Puts a training into the package as a shipped model, with its scores and its card.
+
+  python benchmarks/ship.py --name=shapes --workdir=work/shapes --config=shapes:tiny \
+      --hardware="two CPU cores, shared"
+  python benchmarks/ship.py --write
+
+Writes pix2seq_d/assets/NAME.safetensors: the moving average, scores of that very file,
+and the commands that train it anew; then the table and the cards of docs/models.md.
+With --write only these, from the files that are there.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pix2seq_d import assets
+from pix2seq_d import config as config_lib
+from pix2seq_d.assets import card
+from pix2seq_d.cli import app, evaluate
+from pix2seq_d.config import Config
+from pix2seq_d.data import sources
+from pix2seq_d.labels import LabelSpace
+from pix2seq_d.scaling import page
+from pix2seq_d.training import checkpoint, ledger, model_file
+from pix2seq_d.training import checkpoint_format as formats
+from pix2seq_d.training.checkpoint import Trained
+from pix2seq_d.training.model_file import Model
+from pix2seq_d.training.workdir import CHECKPOINTS, FREE_FIELDS
+from pix2seq_d.training.writer import JSON_LINES
+from pix2seq_d.visualize.curves import read_metrics
+
+PAGE = Path(__file__).resolve().parents[1] / "docs/models.md"
+MOST_BYTES = 8_000_000
+PART = 64  # images (of videos: frames) that tests evaluate again
+_VERSIONS = ("jax", "jaxlib", "flax")
+
+
+def main(argv: list[str]) -> None:
+    """Ships a model, or writes the page."""
+    values = app.new_flags()
+
+    def text(name: str, doc: str) -> None:
+        flags.DEFINE_string(name, None, doc, flag_values=values)
+
+    text("name", "Of the shipped model.")
+    text("workdir", "Of its training.")
+    text("config", "What it was trained with, but for the fields that the card names.")
+    text("hardware", "That it was trained on, for people.")
+    flags.DEFINE_integer("step", None, "The latest by default.", flag_values=values)
+    flags.DEFINE_bool("write", False, "Write the page alone.", flag_values=values)
+    assert __doc__
+    if not app.parse(values, argv, __doc__):
+        return
+    if not values.write:
+        app.require(values, "name", "workdir", "config", "hardware")
+        path = assets.file_of(values.name)
+        workdir = Path(values.workdir).resolve()
+        trained = checkpoint.load(workdir, step=values.step)
+        training = {
+            "commands": commands(
+                workdir, trained.config, trained.labels, values.config
+            ),
+            "hardware": values.hardware,
+            **history(workdir, trained.step),
+        }
+        start = trained.config.init.from_
+        config = trained.config.replaced(init={"from_": start and _place(start)})
+        model = (trained.variables, config, labels_now(trained), trained.step)
+        about = {"training": training, **scored(values.name, model)}
+        model_file.save(path, Model(*model, about=about))
+        print(f"model: {path}, {path.stat().st_size / 1e6:.1f} MB")
+    write_page()
+    print(f"page:  {PAGE}")
+
+
+def commands(workdir: Path, config: Config, labels: LabelSpace, base: str) -> list[str]:
+    """The trainings that lead to a model, first to last, as a shell takes them.
+
+    Args:
+      workdir: of the training.
+      config: of it.
+      labels: of its data.
+      base: config file and variant that the command starts from.
+    """
+    fields = config_lib.flatten(
+        sources.with_label_space(app.load_config([f"--config={base}"]), labels)
+    )
+    free = tuple(f for f in FREE_FIELDS if f.startswith(("train.", "sharding.")))
+    overrides, before = [], []
+    for name, value in config_lib.flatten(config).items():
+        if value == fields[name] or name.startswith(free):
+            continue
+        if name == "init.from_":
+            if value not in assets.names():
+                start = checkpoint.load(value)
+                first = f"{start.config.data.source.name}:{base.partition(':')[2]}"
+                before = commands(Path(value), start.config, start.labels, first)
+            name, value = "init.from", _place(value)
+        overrides.append(f"--config.{name}={str(value).replace(' ', '')}")
+    place = f"--workdir={_place(str(workdir))}"
+    argv = ("python", "-m", "launch.train", f"--config={base}", place, *overrides)
+    return [*before, shlex.join(argv)]
+
+
+def labels_now(trained: Trained) -> LabelSpace:
+    """The classes of the data in today's colours."""
+    config = trained.config
+    size = config.model.image_size
+    source = sources.make_source(config.data.source, train=False, size=size)
+    sources.check_labels(trained.labels, source.label_space)
+    return source.label_space
+
+
+def history(workdir: Path, step: int) -> dict[str, Any]:
+    """Commit, versions, seconds and day of a training."""
+    code = formats.read_meta(workdir / CHECKPOINTS / str(step))["code"]
+    lines = read_metrics(workdir / JSON_LINES)
+    ended = max(line["time"] for line in lines if line["step"] <= step)
+    return {
+        "commit": code["commit"],
+        "versions": {name: code[name] for name in _VERSIONS},
+        "seconds": round(ledger.step_seconds(workdir, step)),
+        "ended": datetime.datetime.fromtimestamp(ended, datetime.UTC)
+        .date()
+        .isoformat(),
+    }
+
+
+def scored(name: str, model: tuple[Any, ...]) -> dict[str, Any]:
+    """Evaluates the file that the model will be, as users do.
+
+    Raises:
+      ValueError: the file is too large.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}{assets.SUFFIX}"
+        model_file.save(path, Model(*model, about={}))
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{name}: its file is larger than {MOST_BYTES / 1e6} MB")
+        found = []
+        for limit in (None, PART):
+            output = Path(folder) / str(limit)
+            argv = card.evaluate_flags(str(path), limit)
+            evaluate.main([*argv, f"--output={output}"])
+            metrics = json.loads((output / "metrics.json").read_text(encoding="utf-8"))
+            unit = "videos" if "num_videos" in metrics else "images"
+            found.append(
+                {
+                    "limit": limit,
+                    "num": metrics[f"num_{unit}"],
+                    "unit": unit,
+                    "scores": card.scores(metrics),
+                }
+            )
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    versions = {package: importlib.metadata.version(package) for package in _VERSIONS}
+    return {"evaluations": found, "evaluated": {"day": day, "versions": versions}}
+
+
+def write_page() -> None:
+    """Writes the table and the cards into their places."""
+    paths = {name: assets.file_of(name) for name in assets.names()}
+    models = {name: model_file.load(path) for name, path in paths.items()}
+    blocks = {
+        name: card.card(name, model, num_bytes=paths[name].stat().st_size)
+        for name, model in models.items()
+    }
+    page.insert(PAGE, {card.TABLE: card.table(models), **blocks})
+
+
+def _place(path: str) -> str:
+    """What a command calls a workdir or a shipped model."""
+    return path if path in assets.names() else f"work/{Path(path).name}"
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, "ship"))
