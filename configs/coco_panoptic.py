@@ -96,7 +96,7 @@ def _all_stages(config: ml_collections.ConfigDict) -> None:
 def _low_res(config: ml_collections.ConfigDict) -> None:
     """256 px, 800 epochs: 184,824 steps of 512 images.
 
-    By the TPU compiler it takes 4.3 of 16.9 GB on a v5e:16x16 (docs/scaling.md).
+    By the TPU compiler it takes 5.3 of 16.9 GB on a v5e:8x8 (docs/scaling.md).
     """
     config.model.update(image_size=(256, 256), mask_size=(128, 128))  # [memory H]
     config.optimizer.update(

@@ -120,7 +120,7 @@ def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
             bits = jax.ShapeDtypeStruct(shape, jnp.float32)
             gamma = jax.ShapeDtypeStruct((batch,), jnp.float32)
             features = jax.eval_shape(encode, variables, images)
-            step = jax.jit(lambda *arguments: model.denoise(*arguments).x0)
+            step = jax.jit(_estimate_of(model))
             return Work(step, (variables, bits, gamma, features), batch)
         case "sample":
             sample = jax.jit(
@@ -131,6 +131,13 @@ def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
             keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
             return Work(sample, (variables, images, keys), batch)
     raise ValueError(f"no workload {kind!r}; choose one of {', '.join(KINDS)}")
+
+
+def _estimate_of(model: Pix2SeqD) -> Any:
+    """(variables, xt, gamma, features) -> x0, as the sampler's loop takes it."""
+    if hasattr(model, "estimate"):
+        return model.estimate
+    return lambda *arguments: model.denoise(*arguments).x0
 
 
 def _variables(model: Pix2SeqD) -> Any:

@@ -155,6 +155,47 @@ def costliest_loop(text: str) -> tuple[int, int]:
     return max(found, key=math.prod)
 
 
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """What the TPU compiler expects of an operation, or of a fusion of several.
+
+    Attributes:
+      op: as XLA calls it.
+      cycles: of all times together.
+      times: a run.
+      output: type, shape and layout.
+      path: where the traced program has it; of a fusion that of its last.
+    """
+
+    op: str
+    cycles: int
+    times: int
+    output: str
+    path: str
+
+
+def operations(text: str) -> tuple[Operation, ...]:
+    """All that have an estimate, the costliest first; none for other compilers.
+
+    Args:
+      text: of `compiled.as_text()`.
+    """
+    found = []
+    for instruction in _executed(text, into_fusions=False):
+        cycles, path = _cycles(instruction), _OP_NAME.search(instruction.rest)
+        if cycles:
+            found.append(
+                Operation(
+                    op=instruction.op,
+                    cycles=cycles,
+                    times=instruction.times,
+                    output=instruction.output,
+                    path=path[1] if path else "",
+                )
+            )
+    return tuple(sorted(found, key=lambda o: -o.cycles))
+
+
 def loop_factor(text: str) -> float:
     """Bytes that a program's operations read and write over those with each loop once.
 
