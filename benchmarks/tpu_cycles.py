@@ -25,6 +25,7 @@ from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, dry_run
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import estimate, flops, hlo, memory, topology
+from pix2seq_d.dry_run import measure as step_measure
 from pix2seq_d.evaluation import text_table
 
 # The smallest slice of each; a part is compiled for one of its chips.
@@ -79,14 +80,18 @@ def measure(config: Config, part: str, chip: str, *, images: int) -> dict[str, A
     device = topology.devices(_SLICES[chip])[0]
     if part == "train_step":
         config = config.replaced(train={"batch_size": images})
-    work = workloads.abstract(part, config, batch=images)
-    place = SingleDeviceSharding(device)
-    arguments = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
-        work.arguments,
-    )
+        program = step_measure.program_of(config, [device])
+        function = program.step
+        arguments = program.state, program.batch, program.key
+    else:
+        work = workloads.abstract(part, config, batch=images)
+        function, place = work.function, SingleDeviceSharding(device)
+        arguments = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+            work.arguments,
+        )
     start = time.monotonic()
-    traced = work.function.trace(*arguments)
+    traced = function.trace(*arguments)
     compiled = memory.compile_traced(traced)
     text = compiled.as_text()
     count, cycles = flops.of(traced.jaxpr), hlo.estimated_cycles(text)
