@@ -131,13 +131,14 @@ def sample(
     x_init: jax.Array,
     num_steps: int = 20,
     time_difference: float = 2.0,
-    start_time: float = 1.0,
     schedule: Schedule = _COSINE,
     method: str = "ddim",
     key: jax.Array | None = None,
     clip: float | None = 0.1,
     self_cond: bool | Literal["x", "eps"] = False,
     return_states: bool = False,
+    *,
+    start_time: float = 1.0,
 ) -> jax.Array | tuple[jax.Array, jax.Array]:
     """Denoises x_init in `num_steps` steps and returns the last x0 estimate.
 
@@ -147,7 +148,6 @@ def sample(
       x_init: [B, h, w, K] float32, standard normal.
       num_steps: number of calls of `denoise_fn`.
       time_difference: asymmetric time difference td (spec 3.2).
-      start_time: of `time_grid`.
       schedule: gamma(t) of `schedule.make`.
       method: `ddim`, `ddpm` (variance 1 - alpha), `ddpm_small` or `dpmpp_2m`
         (second order; what is carried on is clipped likewise).
@@ -157,6 +157,7 @@ def sample(
       self_cond: whether `denoise_fn` takes the previous estimate: True or `x` for
         the clipped x0, `eps` for the noise that belongs to it (spec 2.7).
       return_states: also return the estimate of every step.
+      start_time: of `time_grid`.
     Returns:
       x0 [B, h, w, K], or (x0, states [num_steps, B, h, w, K]).
     Raises:
