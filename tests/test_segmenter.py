@@ -85,7 +85,7 @@ def test_settings_change_what_comes_out(segmenter, photos):
         dict(seed=1),
         dict(num_steps=3),
         dict(time_difference=0.0),
-        dict(start_time=0.5),
+        dict(start_time=0.3),
     ):
         found = segmenter.predict(photo, **{"min_area": 0, "num_steps": 2} | changed)
         assert (found.panoptic.ids != usual.panoptic.ids).any(), changed
