@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from few_step_settings import Setting, coefficients, tried
+from speed import command
 
 from pix2seq_d.cli import app
 from pix2seq_d.data import sources
@@ -100,7 +101,7 @@ def main(argv: list[str]) -> None:
     define("seeds", ["0"], "Of the noise.")
     define("settings", None, "Their names; all by default.")
     number = functools.partial(flags.DEFINE_integer, flag_values=values, lower_bound=0)
-    number("images", 256, "How many.")
+    number("images", 256, "How many, at least 1.")
     number("skip", 0, "Images left out before them; `shapes` never ends.")
     assert __doc__
     if not app.parse(values, argv, __doc__):
@@ -111,7 +112,12 @@ def main(argv: list[str]) -> None:
     for name in set(names) - set(known):
         raise app.UsageError(f"--settings: no {name!r}; choose of {', '.join(known)}")
     chosen = [known[name] for name in names]
-    steps, seeds = (list(map(int, part)) for part in (values.steps, values.seeds))
+    if not values.images:
+        raise app.UsageError("--images=0: take at least 1")
+    steps = command.counts(values, "steps")
+    if not all(seed.isdigit() for seed in values.seeds):
+        raise app.UsageError(f"--seeds={','.join(values.seeds)}: whole numbers from 0")
+    seeds = list(map(int, values.seeds))
     positions = range(values.skip, values.skip + values.images)
     for path in values.checkpoints:
         print(table(score(path, chosen, steps, seeds, positions), steps, names))
@@ -126,6 +132,8 @@ def score(
 ) -> Found:
     """PQ of a checkpoint, all settings and seeds."""
     trained = checkpoint.load(path)
+    if trained.config.model.num_cond_frames:
+        raise app.UsageError(f"--checkpoints={path}: is a model of video")
     config = trained.config
     source = sources.make_source(
         dataclasses.replace(config.data.source, eval_images=positions.stop),

@@ -12,6 +12,7 @@ status 1. Numbers are of a version of jax, or of jax and libtpu; others say so a
 """
 
 import importlib.metadata
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -64,6 +65,11 @@ def main(argv: list[str]) -> int:
 def compiler(chip: str) -> str:
     """What the numbers are of."""
     version = importlib.metadata.version
+    if chip and importlib.util.find_spec("libtpu") is None:
+        raise app.UsageError(
+            f"--chip={chip} needs the TPU compiler: make test-tpu installs it, then "
+            "PYTHONPATH=.venv/libtpu"
+        )
     if chip:
         return f"{chip}, jax {version('jax')}, libtpu {version('libtpu')}"
     return f"traced, jax {version('jax')}"

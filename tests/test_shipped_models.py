@@ -102,16 +102,18 @@ def test_a_training_of_that_name_wins(tmp_path, monkeypatch, capsys):
     assert "holds no checkpoint" in line and "rename this folder" in line
     (tmp_path / "shapes").rmdir()
     # What is not there is nowhere mistaken for the shipped one.
-    for argv in (["--workdir=shapes"], ["--checkpoint=./shapes"]):
-        line = error_of(capsys, evaluate, argv)
-        assert "no such folder" in line and "shapes, shapes_video" in line
+    line = error_of(capsys, evaluate, ["--workdir=shapes"])
+    assert "no such folder; the shipped model is --checkpoint=shapes" in line
+    line = error_of(capsys, evaluate, ["--checkpoint=./shapes"])
+    assert "no such folder" in line and "shapes, shapes_video" in line
 
 
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["--workdir=x", "--checkpoint=shapes"], "exclude each other"),
-        (["--checkpoint=shapes", "--follow"], "--workdir is missing"),
+        (["--checkpoint=shapes", "--follow"], "for a training: give --workdir"),
+        (["--checkpoint="], "--workdir is missing"),
         (["--checkpoint=shapes", "--step=7"], "alone, not 7"),
         ([], "--workdir is missing"),
     ],
@@ -141,3 +143,14 @@ def test_a_training_starts_from_a_name(tmp_path, capsys, micro):
     assert "shapes (step " in line
     line = error_of(capsys, train, [*argv, "--config.init.from=shape"])
     assert "shape does not exist" in line and "shapes, shapes_video" in line
+
+
+def test_a_path_is_right_in_any_folder_and_a_name_stays_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert assets.settled("shapes") == "shapes"
+    assert assets.settled("") == ""
+    for path in ("./shapes", "work/shapes"):
+        assert assets.settled(path) == str((tmp_path / path).resolve())
+    assert assets.find(tmp_path.joinpath("shapes")) == tmp_path / "shapes"
+    (tmp_path / "shapes").mkdir()
+    assert assets.settled("shapes") == str((tmp_path / "shapes").resolve())

@@ -41,6 +41,8 @@ def main(argv: list[str]) -> None:
         return
     app.require(values, "output")
     output, size = Path(values.output), (values.size, values.size)
+    if output.is_file():
+        raise app.UsageError(f"--output={output} is a file; give a folder")
     numbers = range(values.first, values.first + values.count)
     if values.video:
         write_videos(
@@ -50,7 +52,8 @@ def main(argv: list[str]) -> None:
         write_pictures(
             Shapes("val", size=size, num_examples=numbers.stop), numbers, output
         )
-    print(f"{output}: {len(numbers)} {'videos' if values.video else 'pictures'}")
+    what = "video" if values.video else "picture"
+    print(f"{output}: {len(numbers)} {what}{'s' if len(numbers) > 1 else ''}")
 
 
 def write_pictures(source: Source, numbers: range, folder: Path) -> None:

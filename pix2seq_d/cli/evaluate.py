@@ -32,6 +32,7 @@ from typing import Any
 import jax
 from absl import flags
 
+from pix2seq_d import assets
 from pix2seq_d.cli import (
     app,
     compilation_cache,
@@ -122,8 +123,16 @@ def main(argv: list[str]) -> None:
     sections = {m.SECTION: m.NAMES for m in (evaluate_shard, processes)}
     if not app.parse(values, argv, __doc__, sections=sections):
         return
-    if values.checkpoint is None or values.follow:
+    if values.follow and values.checkpoint:
+        raise app.UsageError("--follow is for a training: give --workdir")
+    if not values.checkpoint:
         app.require(values, "workdir")
+        name = values.workdir
+        if name in assets.names() and not Path(name).exists():
+            raise app.UsageError(
+                f"--workdir={name}: no such folder; the shipped model is "
+                f"--checkpoint={name}"
+            )
     if values.checkpoint and values.workdir:
         raise app.UsageError("--workdir and --checkpoint exclude each other; give one")
     if values.follow and values.step is not None:

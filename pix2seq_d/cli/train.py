@@ -78,10 +78,7 @@ def main(argv: list[str]) -> int | None:
         # So that the workdir can be evaluated from any folder.
         fields.data.source.root = str(Path(fields.data.source.root).resolve())
     for name in ("from_", "encoder"):
-        path = fields.init[name]
-        # The name of a shipped model stays one.
-        if path and assets.find(path) == Path(path):
-            fields.init[name] = str(Path(path).resolve())
+        fields.init[name] = assets.settled(fields.init[name])
     config = config_lib.from_config_dict(fields)
     if is_dry:
         from pix2seq_d.cli import dry_run

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pix2seq_d.config import Config, ConfigError
+from pix2seq_d import assets
+from pix2seq_d.config import Config, ConfigError, DiffusionConfig
 from pix2seq_d.reproduce import datasets, runs
 from pix2seq_d.reproduce.runs import Given, Run
 from pix2seq_d.training import checkpoint, lock, workdir
@@ -93,7 +94,7 @@ def _with_known(config: Config, before: Config) -> Config:
         model = dataclasses.replace(model, num_classes=before.model.num_classes)
     for name in ("from_", "encoder"):
         value = getattr(config.init, name)
-        paths[name] = str(Path(value).resolve()) if value else value
+        paths[name] = assets.settled(value)
     init = dataclasses.replace(config.init, **paths)
     return dataclasses.replace(config, model=model, init=init)
 
@@ -115,6 +116,9 @@ def _is_of(metrics: dict[str, Any], config: Config) -> bool:
     if source.name == "shapes":
         expected["num_images"] = source.eval_images
     found = {name: metrics.get(name) for name in expected}
+    if isinstance(found["sampler"], dict):
+        # Of scores from before a field was there, it has its default.
+        found["sampler"] = dataclasses.asdict(DiffusionConfig()) | found["sampler"]
     for settings in (expected, found):  # no score depends on how many go at once
         if isinstance(settings["evaluation"], dict):
             own = dict(settings["evaluation"], batch_size=None)

@@ -86,6 +86,11 @@ def load(
 
 
 def _load_file(path: Path, step: int | None, weights: str) -> Trained:
+    if path.suffix != assets.SUFFIX:
+        raise CheckpointError(
+            f"{path}: is no model with weights, a {assets.SUFFIX} file; a program of "
+            "launch.export is for launch.predict alone; give the workdir"
+        )
     model = model_file.load(path)
     if step not in (None, model.step):
         raise CheckpointError(f"{path}: holds step {model.step} alone, not {step}")

@@ -137,7 +137,10 @@ def test_what_is_the_same_by_definition_is_evaluated_once(given):
     }
     run.score.mkdir(parents=True)
     other = {**metrics, "sampler": {**diffusion, "num_steps": 9}}
-    for content, counts in ((metrics, True), (other, False)):
+    # A score from before the sampler had a start time.
+    older = {k: v for k, v in diffusion.items() if k != "start_time"}
+    older = {**metrics, "sampler": older}
+    for content, counts in ((metrics, True), (other, False), (older, True)):
         (run.score / "metrics.json").write_text(json.dumps(content))
         for path in paths:
             found = states.score(runs.make(path, 0, made), made)
