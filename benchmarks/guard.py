@@ -120,7 +120,7 @@ def table(found: Numbers, known: Numbers) -> str:
                 f"{part}, {name}",
                 f"{value:,}",
                 f"{known[part][name]:,}",
-                f"{value / known[part][name]:.3f}",
+                f"{value / known[part][name]:.3f}" if known[part][name] else "-",
             )
             for part, quantities in found.items()
             for name, value in quantities.items()

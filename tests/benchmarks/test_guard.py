@@ -32,6 +32,8 @@ def test_flops_and_bytes_as_traced_are_those_committed():
 
 def test_what_is_worse_is_named_and_what_is_better_is_not():
     known = {"encode": {"flops": 1000, "bytes": 1000}}
+    nothing = {"encode": {"temporaries": 0}}
+    assert guard.table(nothing, nothing).endswith("|         0 |     - |")
     assert not guard.judged({"encode": {"flops": 1019, "bytes": 500}}, known)
     (line,) = guard.judged({"encode": {"flops": 1021, "bytes": 500}}, known)
     assert line.startswith("encode, flops: 1,021, not 1,000; mend it, or")
