@@ -100,9 +100,10 @@ def main(argv: list[str]) -> None:
     define("steps", ["2", "3", "5", "8"], "Numbers of decoder evaluations.")
     define("seeds", ["0"], "Of the noise.")
     define("settings", None, "Their names; all by default.")
-    number = functools.partial(flags.DEFINE_integer, flag_values=values, lower_bound=0)
-    number("images", 256, "How many, at least 1.")
-    number("skip", 0, "Images left out before them; `shapes` never ends.")
+    number = functools.partial(flags.DEFINE_integer, flag_values=values)
+    number("images", 256, "How many.", lower_bound=1)
+    skipped = "Images left out before them; `shapes` never ends."
+    number("skip", 0, skipped, lower_bound=0)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
@@ -112,8 +113,6 @@ def main(argv: list[str]) -> None:
     for name in set(names) - set(known):
         raise app.UsageError(f"--settings: no {name!r}; choose of {', '.join(known)}")
     chosen = [known[name] for name in names]
-    if not values.images:
-        raise app.UsageError("--images=0: take at least 1")
     steps = command.counts(values, "steps")
     if not all(seed.isdigit() for seed in values.seeds):
         raise app.UsageError(f"--seeds={','.join(values.seeds)}: whole numbers from 0")

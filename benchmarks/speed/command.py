@@ -70,11 +70,7 @@ def config_of(*arguments: str) -> Config:
     Args:
       arguments: e.g. '--config=shapes:tiny', '--config.train.batch_size=4'.
     """
-    argv = app.resolve_config(arguments)
-    values = app.new_flags()
-    app.define_config(values, argv)
-    app.parse(values, argv, "")
-    return dry_run.settle(config_lib.from_config_dict(values.config))[0]
+    return dry_run.settle(app.load_config(arguments))[0]
 
 
 def counts(values: flags.FlagValues, name: str) -> list[int]:

@@ -15,6 +15,7 @@ from pix2seq_d.evaluation import text_table
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.models import parameter_count
 from pix2seq_d.progress import duration
+from pix2seq_d.report import provenance
 from pix2seq_d.training.model_file import Model
 
 TABLE = "models"  # name of the table's place in the page
@@ -90,7 +91,7 @@ def card(name: str, model: Model, *, num_bytes: int) -> str:
         ("input", _input(model)),
         ("network", f"{_millions(model)} parameters, `model.` fields of its config"),
         ("file", f"{num_bytes / 1e6:.1f} MB, moving average in float16"),
-        ("sampler", _sampler(model)),
+        ("sampler", provenance.sampler(config)),
         ("steps", f"{model.step:,} of {config.train.batch_size} examples"),
         ("seed", str(config.train.seed)),
         ("training", f"{duration(training['seconds'])} on {training['hardware']}"),
@@ -132,16 +133,6 @@ def _input(model: Model) -> str:
     past = config.num_cond_frames
     text = f"any image, fitted into {image}; masks of {mask}"
     return f"{text}; the masks of {past} frames before" if past else text
-
-
-def _sampler(model: Model) -> str:
-    diffusion = model.config.diffusion
-    steps = f"{diffusion.num_steps} steps"
-    if model.config.model.num_cond_frames:
-        steps = f"{steps}, {diffusion.num_steps_next} for later frames"
-    return (
-        f"{diffusion.sampler}, {steps}, time difference {diffusion.time_difference:g}"
-    )
 
 
 def _limits(model: Model) -> Sequence[str]:

@@ -49,7 +49,7 @@ def facts(run: Run) -> list[str]:
     rows = [
         ("model", _model(run)),
         ("data", _data(run)),
-        ("sampler", _sampler(run)),
+        ("sampler", sampler(run.config)),
         ("checkpoint", f"{run.checkpoint}, step {run.step:,}"),
         ("made", f"{run.time:%Y-%m-%d %H:%M} {run.time.tzname() or ''}".strip()),
         ("command", run.command),
@@ -106,10 +106,11 @@ def _data(run: Run) -> str:
     return ", ".join([*filter(None, names), run.evaluated])
 
 
-def _sampler(run: Run) -> str:
-    diffusion = run.config.diffusion
+def sampler(config: Config) -> str:
+    """The sampler of a config, for people."""
+    diffusion = config.diffusion
     steps = f"{diffusion.num_steps} steps"
-    if run.config.model.num_cond_frames:
+    if config.model.num_cond_frames:
         steps += f" for the first frame, {diffusion.num_steps_next} for each later one"
     text = (
         f"{diffusion.sampler}, {steps}, time difference {diffusion.time_difference:g}"
