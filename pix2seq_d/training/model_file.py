@@ -100,6 +100,9 @@ def load(path: Path) -> Model:
                 "launch.export --format=weights"
             )
         arrays = weight_files.read(path, lambda _: True)
+    except ValueError as error:  # says which file, and what to do
+        raise CheckpointError(str(error)) from error
+    try:
         stored = {name: array.astype(np.float16) for name, array in arrays.items()}
         if str(_crc32(found[_ABOUT], stored)) != found.get(_CRC32):
             raise ValueError("it was changed since it was saved (CRC-32)")
