@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from pix2seq_d.dry_run.hlo import Collective
+from pix2seq_d.models import last_layer
 from pix2seq_d.training.program import Program
 
 ACTIVATIONS = "activations"
@@ -66,13 +67,23 @@ def activations(
 
 
 def _sizes(program: Program) -> tuple[set[int], set[int], set[int]]:
-    """Elements of parameters whole, of a device's share of them, and of moments."""
+    """Elements of gradients whole, of a device's share of them, and of moments."""
     params = jax.tree.leaves(program.state.variables["params"])
     share: set[int] = {
         math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in params
     }
+    whole = {leaf.size for leaf in params} | _parts_of_the_last_layer(program)
     moments: Any = jax.tree.leaves(program.state.variables["batch_stats"])
-    return {leaf.size for leaf in params}, share, {leaf.size for leaf in moments}
+    return whole, share, {leaf.size for leaf in moments}
+
+
+def _parts_of_the_last_layer(program: Program) -> set[int]:
+    """Elements of its kernel and bias for one group of bits, as the loss takes them."""
+    config = program.model.config
+    if config.prediction != "x_softmax_xent":
+        return set()
+    kernel, _ = jax.eval_shape(last_layer, program.state.variables)
+    return {kernel.shape[0] * config.num_codes, config.num_codes}
 
 
 def _purpose(
