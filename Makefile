@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint .ci/constraints.txt
 # The first Python >= 3.11 found; `make PYTHON=/path/to/python demo` overrules.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -11,12 +13,12 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 .PHONY: demo test test-tpu soak lint format clean
 .DEFAULT_GOAL := demo
 
-$(STAMP): setup.py pyproject.toml
+$(STAMP): setup.py pyproject.toml .ci/constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 found; install one or \
 	pass PYTHON=/path/to/python"; exit 1; }
 	@echo "making $(VENV) with $(PYTHON) (once; takes 2.5 GB of disk) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
 demo: $(STAMP)
@@ -29,9 +31,7 @@ test: lint
 LIBTPU := $(VENV)/libtpu
 
 $(LIBTPU): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	--target $@ "$$($(BIN)/python -c "from importlib.metadata import requires; \
-	print(next(r for r in requires('jax') if r.startswith('libtpu')).split(';')[0])")"
+	$(PIP) --upgrade --no-deps --target $@ libtpu
 
 test-tpu: $(LIBTPU)
 	PYTHONPATH=$(abspath $(LIBTPU)) $(BIN)/python -m pytest tests/tpu

@@ -8,7 +8,8 @@ Encoder, decoder step and training step of `coco_panoptic:debug` (the paper's ne
 small) are traced: FLOPs, and bytes that all operations would read and write, each for
 itself; or compiled for a TPU: FLOPs, cycles, temporary memory. Nothing is run, and any
 machine gets the same. What is more than 2 % above benchmarks/guard.json is named, with
-status 1. Numbers are of a version of jax, or of jax and libtpu; others say so and pass.
+status 1. Numbers are of a version of jax, or of jax and libtpu; others say so and pass
+(.ci/constraints.txt pins those that CI has).
 """
 
 import importlib.metadata

@@ -1,5 +1,6 @@
 """The costs of the key functions are those that are committed."""
 
+import json
 import sys
 
 from guard_process import ROOT, output_of_guard
@@ -11,6 +12,16 @@ import guard
 
 def test_flops_and_bytes_as_traced_are_those_committed():
     assert "train_step, bytes" in output_of_guard()
+
+
+def test_there_are_numbers_of_the_versions_that_make_installs():
+    lines = (ROOT / ".ci/constraints.txt").read_text().splitlines()
+    pinned = dict(one.split("==") for one in lines if not one.startswith("#"))
+    jax, libtpu = pinned["jax"], pinned["libtpu"]
+    assert set(json.loads(guard.NUMBERS.read_text())) >= {
+        f"traced, jax {jax}",
+        f"v5e, jax {jax}, libtpu {libtpu}",
+    }
 
 
 def test_what_is_worse_is_named_and_what_is_better_is_not():
