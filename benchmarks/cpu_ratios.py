@@ -31,6 +31,7 @@ from speed.timing import Runner, Spread, Work
 
 from pix2seq_d.cli import app
 from pix2seq_d.config import Config
+from pix2seq_d.dry_run import flops
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.scaling import page
 
@@ -117,6 +118,10 @@ def main(argv: list[str]) -> None:
         )
         tables = {"first version": compare.table(revision, found)}
         keep({"first_version": revision, "first": found}, tables)
+        for case in first_cases():
+            spent = profiled(case)
+            shown = f"{op_times.table(spent)}\n\n{arithmetic(case, spent)}"
+            keep({f"time of {case.kind}": spent}, {f"time of tiny {case.name}": shown})
     if "official" in values.parts:
         compared: list[Official] = []
         for name, kind in zip(_OFFICIAL_S, ("train_step", "sample"), strict=True):
@@ -151,6 +156,30 @@ def first_cases() -> list[Case]:
     ]
 
 
+def profiled(case: Case) -> list[OpTime]:
+    """Where this tree's time goes in a case."""
+    config = workloads.config_of(case.fields)
+    runner = Runner(workloads.make(case.kind, config, batch=case.batch))
+    runner.seconds(2)
+    return op_times.measure(runner)
+
+
+def arithmetic(case: Case, spent: list[OpTime]) -> str:
+    """A line on how fast convolutions and products are, beside a plain product."""
+    config = workloads.config_of(case.fields)
+    work = workloads.abstract(case.kind, config, batch=case.batch)
+    gflop = flops.of(work.function.trace(*work.arguments).jaxpr) / 1e9
+    kinds = ("convolution", "product")
+    busy = sum(one.seconds for one in spent if one.kind.startswith(kinds))
+    rest = sum(one.seconds for one in spent) - busy
+    product = 2 * _PRODUCT**3 / 1e9 / Spread.of(Runner(_product()).seconds(5)).low
+    return (
+        f"{gflop:.1f} GFLOP, element-wise ones included. Convolutions and products: "
+        f"{1e3 * busy:.0f} ms, so at most {gflop / busy:.0f} GFLOP/s, where a product "
+        f"of {_PRODUCT} rows reached {product:.0f}. All else: {1e3 * rest:.0f} ms."
+    )
+
+
 def official_config() -> Config:
     """The paper's network as the official code was timed."""
     return command.config_of(
@@ -170,12 +199,12 @@ def official(name: str, kind: str, *, repeats: int) -> Official:
     product = Runner(_product())
     for one in (runner, product):
         one.seconds(1)  # the first call is slower
-    flops = 2 * _PRODUCT**3 / 1e12
-    around = [flops / Spread.of(product.seconds(_PRODUCTS)).median]
+    tflop = 2 * _PRODUCT**3 / 1e12
+    around = [tflop / Spread.of(product.seconds(_PRODUCTS)).median]
     seconds, ratios = [], []
     for _ in range(repeats):
         seconds += runner.seconds(1)
-        around.append(flops / Spread.of(product.seconds(_PRODUCTS)).median)
+        around.append(tflop / Spread.of(product.seconds(_PRODUCTS)).median)
         reached = (around[-2] + around[-1]) / 2
         ratios.append(_OFFICIAL_S[name] * _OFFICIAL_TFLOPS / reached / seconds[-1])
     return Official(
