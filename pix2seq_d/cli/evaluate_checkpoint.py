@@ -148,9 +148,9 @@ def _write_results(
         for position, record in records.items()
     )
     (report,) = reports(scores, Categories.of(labels))
-    write_scores(
-        output, trained, table.markdown(report, labels), table.to_json(report, labels)
-    )
+    metrics = table.to_json(report, labels)
+    metrics["left_out"] = len(source) - len(records)
+    write_scores(output, trained, table.markdown(report, labels), metrics)
     _write_examples(output, source, report)
     return report
 
@@ -158,7 +158,14 @@ def _write_results(
 def write_scores(
     output: Path, trained: Trained, text: str, metrics: dict[str, Any]
 ) -> None:
-    """Writes table.md, and metrics.json with the settings that it came of."""
+    """Writes table.md, and metrics.json with the settings that it came of.
+
+    Args:
+      output: folder.
+      trained: the checkpoint.
+      text: of table.md.
+      metrics: scores, and `left_out`: images or videos that --limit left out.
+    """
     (output / "table.md").write_text(text + "\n", encoding="utf-8")
     metrics = metrics | made_of(trained)
     (output / "metrics.json").write_text(

@@ -221,7 +221,11 @@ def _write(
     output.mkdir(parents=True, exist_ok=True)
     config = trained.config
     content = ladder_table.to_json(rungs, source.label_space)
-    content |= {"encoding_seconds_per_image": encoding} | made_of(trained)
+    content |= {
+        "encoding_seconds_per_image": encoding,
+        "left_out": len(source) - content["images"],
+        **made_of(trained),
+    }
     (output / ladder_page.FILE).write_text(
         json.dumps(content, indent=2) + "\n", encoding="utf-8"
     )

@@ -213,9 +213,9 @@ def _write_results(
     if trained.config.data.source.name == "cityscapes_vps":
         write_flat(output, videos=names)
     report = evaluation.total(record.score for record in records.values())
-    write_scores(
-        output, trained, video_table.markdown(report), video_table.to_json(report)
-    )
+    metrics = video_table.to_json(report)
+    metrics["left_out"] = len(source.videos) - len(records)
+    write_scores(output, trained, video_table.markdown(report), metrics)
     _write_examples(report, source, output)
     return report
 

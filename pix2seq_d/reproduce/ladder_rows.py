@@ -46,6 +46,7 @@ def _of(run: Run, ladder: dict[str, Any], folder: Path) -> dict[str, Any]:
         if all(row[name] == value for name, value in settings.items()):
             return {
                 "num_images": ladder["images"],
+                "left_out": ladder.get("left_out", 0),
                 **row["pq"],
                 "per_class": row["per_class"],
                 "oracle": ladder["oracle"],

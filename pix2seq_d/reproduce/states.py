@@ -33,8 +33,8 @@ def is_busy(run: Run) -> bool:
 def score(run: Run, given: Given) -> tuple[Path, dict[str, Any]] | None:
     """The result of a run, or of one that has the same by definition.
 
-    A metrics.json counts if it came of the last step and of the run's settings, and
-    if the weights beside it are not of another training.
+    A metrics.json counts if it came of the last step, of all images and of the run's
+    settings, and if the weights beside it are not of another training.
 
     Returns:
       Its folder and content; None where there is none.
@@ -115,6 +115,8 @@ def _is_of(metrics: dict[str, Any], config: Config) -> bool:
     source = config.data.source
     if source.name == "shapes":
         expected["num_images"] = source.eval_images
+    if metrics.get("left_out"):  # by --limit; scores from before it do not say
+        return False
     found = {name: metrics.get(name) for name in expected}
     if isinstance(found["sampler"], dict):
         # Of scores from before a field was there, it has its default.

@@ -148,6 +148,7 @@ def test_evaluate_scores_what_its_files_score(trained, tmp_path, photos):
         c.name for c in labels.categories
     }
     assert metrics["num_images"] == NUM_VAL
+    assert metrics["left_out"] == 0
     truth = photos / "panoptic_val.json"
     again = pq.evaluate(truth, output / "panoptic.json")
     assert again["All"]["n"] > 0

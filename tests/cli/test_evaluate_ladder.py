@@ -89,6 +89,7 @@ def test_one_batch_has_no_times(workdir, tmp_path, capsys):
     assert "prediction:" not in capsys.readouterr().out
     ladder = read(tmp_path / "ladder.json")
     assert ladder["images"] == 3
+    assert ladder["left_out"] == NUM_IMAGES - 3
     (row,) = ladder["rows"]
     assert row["time_difference"] == 2.0  # the config's
     assert row["seconds_per_image"] is ladder["encoding_seconds_per_image"] is None

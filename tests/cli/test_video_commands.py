@@ -182,6 +182,7 @@ def test_the_first_frames_alone_can_be_scored(workdir, tmp_path):
     run(evaluate.main, [f"--workdir={workdir}", f"--output={tmp_path}", *limited])
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["num_videos"], metrics["num_frames"]) == (1, 5)
+    assert metrics["left_out"] == 1
     assert metrics["max_frames"] == 5
 
 

@@ -140,7 +140,10 @@ def test_what_is_the_same_by_definition_is_evaluated_once(given):
     # A score from before the sampler had a start time.
     older = {k: v for k, v in diffusion.items() if k != "start_time"}
     older = {**metrics, "sampler": older}
-    for content, counts in ((metrics, True), (other, False), (older, True)):
+    limited = {**metrics, "left_out": 3}
+    whole = {**metrics, "left_out": 0}
+    contents = ((metrics, True), (other, False), (older, True), (limited, False))
+    for content, counts in (*contents, (whole, True)):
         (run.score / "metrics.json").write_text(json.dumps(content))
         for path in paths:
             found = states.score(runs.make(path, 0, made), made)
