@@ -22,7 +22,7 @@ from pix2seq_d.cli import app
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.shapes_video import ShapesVideo
 from pix2seq_d.inference import video
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Pix2SeqD, attention_choice
 
 _COMPARED = 24
 _WARM = 100
@@ -69,7 +69,13 @@ def main(argv: list[str]) -> None:
     whole = jax.jit(
         functools.partial(
             video.next_frames,
-            model=Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype)),
+            model=Pix2SeqD(
+                config.model,
+                dtype=jnp.dtype(config.train.dtype),
+                attention=attention_choice.best(
+                    config.model, config.train.dtype, jax.local_devices()[:1]
+                ),
+            ),
             diffusion=config.diffusion,
         )
     )

@@ -108,7 +108,7 @@ def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
     if kind == "train_step":
         return _training(config)
     sizes = config.model
-    model = Pix2SeqD(sizes, dtype=jnp.dtype(config.train.dtype))
+    model = _model(config)
     variables = _variables(model)
     images = jax.ShapeDtypeStruct((batch, *sizes.image_size, 3), jnp.float32)
     encode = jax.jit(functools.partial(_encode, model=model))
@@ -131,6 +131,20 @@ def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
             keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
             return Work(sample, (variables, images, keys), batch)
     raise ValueError(f"no workload {kind!r}; choose one of {', '.join(KINDS)}")
+
+
+def _model(config: Any) -> Pix2SeqD:
+    """The network as prediction makes it for the first device."""
+    dtype = config.train.dtype
+    settings: dict[str, Any] = {"dtype": jnp.dtype(dtype)}
+    try:
+        from pix2seq_d.models import attention_choice
+    except ImportError:  # revisions with XLA's attention only
+        pass
+    else:
+        devices = jax.local_devices()[:1]
+        settings["attention"] = attention_choice.best(config.model, dtype, devices)
+    return Pix2SeqD(config.model, **settings)
 
 
 def _estimate_of(model: Pix2SeqD) -> Any:

@@ -1,6 +1,7 @@
 """TransUNet: the mask decoder, a U-Net with a transformer at its bottom (spec 4.6)."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import DecoderConfig
 from pix2seq_d.models import embeddings, remat
+from pix2seq_d.models.attention_kernel import Kernel
 from pix2seq_d.models.layers import (
     Attention,
     FeedForward,
@@ -156,10 +158,12 @@ class DecoderLayer(nn.Module):
     Attributes:
       config: widths.
       dtype: compute dtype.
+      attention: the kernel (`attention_kernel.attend`).
     """
 
     config: DecoderConfig
     dtype: Any = jnp.float32
+    attention: Kernel = "xla"
 
     @nn.compact
     def __call__(
@@ -168,12 +172,14 @@ class DecoderLayer(nn.Module):
         """x [B, L, D], memory of B images or None -> [B, L, D]."""
         c, dtype = self.config, self.dtype
         heads = c.transformer_dim // c.head_dim
+        attention = functools.partial(
+            Attention, heads, c.head_dim, dtype, self.attention
+        )
         y = layer_norm("self_norm")(x)
-        x = x + Attention(heads, c.head_dim, dtype, name="self_attention")(y)
+        x = x + attention(name="self_attention")(y)
         if memory is not None:
             y = layer_norm("cross_norm")(x)
-            cross = Attention(heads, c.head_dim, dtype, name="cross_attention")
-            x = x + cross(y, memory)
+            x = x + attention(name="cross_attention")(y, memory)
         y = layer_norm("mlp_norm")(x)
         mlp = FeedForward(c.mlp_ratio * c.transformer_dim, c.dropout, dtype, name="mlp")
         return x + mlp(y, train=train)
@@ -186,11 +192,13 @@ class MiddleTransformer(nn.Module):
       config: widths.
       dtype: compute dtype.
       remat: what the backward pass computes again (`remat.run`).
+      attention: the kernel (`attention_kernel.attend`).
     """
 
     config: DecoderConfig
     dtype: Any = jnp.float32
     remat: str = "none"
+    attention: Kernel = "xla"
 
     @nn.compact
     def __call__(
@@ -212,7 +220,7 @@ class MiddleTransformer(nn.Module):
         token = dense(dim, "time", jnp.float32)(time)[:, None, :]
         x = jnp.concatenate([x, token], axis=1)
         for index in range(c.transformer_layers):
-            layer = DecoderLayer(c, dtype, name=f"layer{index}")
+            layer = DecoderLayer(c, dtype, self.attention, name=f"layer{index}")
             own = memory[index] if memory else None
             x = remat.run(layer, x, own, remat=self.remat, train=train)
         x = x[:, :-1].reshape(batch, height, width, dim)
@@ -228,12 +236,14 @@ class MaskDecoder(nn.Module):
       output_channels: channels per mask pixel: groups * codes, or bits.
       dtype: compute dtype; the output is float32.
       remat: what the backward pass computes again (`remat.run`).
+      attention: the kernel (`attention_kernel.attend`).
     """
 
     config: DecoderConfig
     output_channels: int
     dtype: Any = jnp.float32
     remat: str = "none"
+    attention: Kernel = "xla"
 
     @nn.compact
     def __call__(
@@ -283,7 +293,7 @@ class MaskDecoder(nn.Module):
                 x = conv(width, 3, f"down{level}_resample", dtype, stride=2)(x)
                 skips.append(x)
 
-        middle = MiddleTransformer(c, dtype, self.remat, name="middle")
+        middle = MiddleTransformer(c, dtype, self.remat, self.attention, name="middle")
         x = middle(x, time, prepared.memory, train=train)
 
         for level in range(last, -1, -1):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import EncoderConfig, ResNetConfig
 from pix2seq_d.models import embeddings, remat
+from pix2seq_d.models.attention_kernel import Kernel
 from pix2seq_d.models.layers import (
     Attention,
     DropPath,
@@ -24,17 +25,22 @@ class EncoderLayer(nn.Module):
     Attributes:
       config: widths and rates.
       dtype: compute dtype.
+      attention: the kernel (`attention_kernel.attend`).
     """
 
     config: EncoderConfig
     dtype: Any = jnp.float32
+    attention: Kernel = "xla"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[B, L, D] -> [B, L, D]."""
         c, dtype = self.config, self.dtype
         y = layer_norm("attention_norm")(x)
-        y = Attention(c.num_heads, c.dim // c.num_heads, dtype, name="attention")(y)
+        attention = Attention(
+            c.num_heads, c.dim // c.num_heads, dtype, self.attention, name="attention"
+        )
+        y = attention(y)
         x = x + DropPath(c.drop_path, name="attention_drop_path")(y, train=train)
         y = layer_norm("mlp_norm")(x)
         y = FeedForward(c.mlp_dim, c.dropout, dtype, name="mlp")(y, train=train)
@@ -50,6 +56,7 @@ class ImageEncoder(nn.Module):
       dtype: compute dtype.
       remat: what the backward pass computes again (`remat.run`).
       freeze_batch_norm: take the moving statistics, and leave them, in training too.
+      attention: the kernel (`attention_kernel.attend`).
     """
 
     resnet: ResNetConfig
@@ -57,6 +64,7 @@ class ImageEncoder(nn.Module):
     dtype: Any = jnp.float32
     remat: str = "none"
     freeze_batch_norm: bool = False
+    attention: Kernel = "xla"
 
     @nn.compact
     def __call__(
@@ -80,7 +88,7 @@ class ImageEncoder(nn.Module):
         # every layer adds to.
         x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, c.dim)
         for index in range(c.num_layers):
-            layer = EncoderLayer(c, dtype, name=f"layer{index}")
+            layer = EncoderLayer(c, dtype, self.attention, name=f"layer{index}")
             x = remat.run(layer, x, remat=self.remat, train=train)
         x = layer_norm("output_norm")(x).astype(dtype)
         return (c2, c3), x.reshape(batch, height, width, c.dim)

@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pix2seq_d.models.attention_kernel import Kernel, attend
+
 Dtype = Any
 
 # Keras' Glorot uniform. On a kernel of three axes it takes the leading axis for
@@ -82,11 +84,13 @@ class Attention(nn.Module):
       num_heads: number of heads.
       head_dim: width of a head.
       dtype: compute dtype; the softmax is in float32.
+      attention: the kernel (`attention_kernel.attend`).
     """
 
     num_heads: int
     head_dim: int
     dtype: Dtype = jnp.float32
+    attention: Kernel = "xla"
 
     @nn.compact
     def __call__(
@@ -102,7 +106,9 @@ class Attention(nn.Module):
             memory = KeyValue(
                 self._project(memory, "key"), self._project(memory, "value")
             )
-        y = jax.nn.dot_product_attention(query, *memory)
+        # Parameters may be drawn anywhere.
+        kernel = "xla" if self.is_initializing() else self.attention
+        y = attend(query, *memory, kernel=kernel)
         kernel = self.param(
             "out_kernel", glorot, (self.num_heads, self.head_dim, x.shape[-1])
         )

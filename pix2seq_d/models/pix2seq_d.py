@@ -12,6 +12,7 @@ from pix2seq_d import analog_bits, code_logits
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.diffusion import process
 from pix2seq_d.models import decoder as decoders
+from pix2seq_d.models.attention_kernel import Kernel
 from pix2seq_d.models.decoder import MaskDecoder, Prepared
 from pix2seq_d.models.encoder import ImageEncoder
 from pix2seq_d.models.layers import depth_to_space
@@ -62,12 +63,14 @@ class Pix2SeqD:
       dtype: compute dtype; parameters, softmax, logits and x0 are float32.
       remat: what the backward pass computes again, one of `config.REMAT`.
       freeze_batch_norm: `encode_train` takes the moving statistics and leaves them.
+      attention: the kernel, of `attention_choice.best`.
     """
 
     config: ModelConfig
     dtype: Any = jnp.float32
     remat: str = "none"
     freeze_batch_norm: bool = False
+    attention: Kernel = "xla"
 
     @functools.cached_property
     def encoder(self) -> ImageEncoder:
@@ -79,6 +82,7 @@ class Pix2SeqD:
             self.dtype,
             self.remat,
             self.freeze_batch_norm,
+            self.attention,
         )
 
     @functools.cached_property
@@ -94,7 +98,9 @@ class Pix2SeqD:
         channels = config.num_bits
         if config.prediction == "x_softmax_xent":
             channels = config.softmax_groups * config.num_codes
-        return MaskDecoder(config.decoder, channels, self.dtype, self.remat)
+        return MaskDecoder(
+            config.decoder, channels, self.dtype, self.remat, self.attention
+        )
 
     def init(self, key: jax.Array) -> Variables:
         """Draws fresh variables {'params', 'batch_stats'}, float32."""
@@ -375,7 +381,7 @@ def _features(tokens: jax.Array, fused: jax.Array) -> Features:
 def variable_shapes(config: ModelConfig) -> Variables:
     """`Pix2SeqD.init`'s variables as `ShapeDtypeStruct`s; nothing is computed.
 
-    They are those of every compute dtype and `remat`.
+    They are those of every compute dtype, `remat` and `attention`.
     """
     return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # the caller's own
 
