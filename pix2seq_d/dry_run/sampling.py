@@ -19,13 +19,14 @@ def trace(config: Config, mesh: Mesh | None = None) -> Any:
 
     Args:
       config: with num_classes set.
-      mesh: an image or a video's frame for each of its devices, which have the weights
-        whole; None: batch 1 on one device.
+      mesh: a batch of `evaluation.batch_size` images, or a frame of one video for each
+        device, over its devices, which have the weights whole; None: batch 1 on one
+        device.
     """
     model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
     settings = {"model": model, "diffusion": config.diffusion}
     variables = variable_shapes(config.model)
-    batch = 1 if mesh is None else mesh.size
+    batch = 1 if mesh is None else mesh.size * images_of_a_device(config, mesh.size)
     images = jax.ShapeDtypeStruct((batch, *config.model.image_size, 3), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     if config.model.num_cond_frames:
@@ -41,6 +42,13 @@ def trace(config: Config, mesh: Mesh | None = None) -> Any:
         places["out_shardings"] = split
     jitted = jax.jit(functools.partial(function, **settings), **places)
     return jitted.trace(variables, *examples)
+
+
+def images_of_a_device(config: Config, devices: int) -> int:
+    """How many images, or videos, a device of some has at once in an evaluation."""
+    if config.model.num_cond_frames:
+        return 1
+    return -(-config.evaluation.batch_size // devices)
 
 
 def mask_flops(config: Config) -> dict[int, int]:

@@ -13,17 +13,19 @@ from pix2seq_d.sharding import mesh as meshes
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-    """Encoder and sampler in one program, an image or a video's frame a chip.
+    """Encoder and sampler in one program, an evaluation's batch over the chips.
 
     Attributes:
+      images: of one chip at once, or frames, each of another video.
       memory: of one chip.
       once_cycles: the compiler's estimate of all that is not in the sampler's loop:
         the encoder and, of a video, the first step.
       step_cycles: of one turn of the loop.
-      exchanged: bytes that chips exchange; 0, for each has its own image.
+      exchanged: bytes that chips exchange; 0, for each has its own images.
       compile_seconds: tracing included.
     """
 
+    images: int
     memory: Memory
     once_cycles: int
     step_cycles: int
@@ -47,6 +49,7 @@ def measure(config: Config, devices: Sequence[Any]) -> Sampled:
     text = compiled.as_text()
     turns, step = hlo.costliest_loop(text)
     return Sampled(
+        images=sampling.images_of_a_device(config, mesh.size),
         memory=memory.of(compiled),
         once_cycles=hlo.estimated_cycles(text) - turns * step,
         step_cycles=step,

@@ -12,7 +12,8 @@ class Case:
     """One program for one slice.
 
     Attributes:
-      what: train, the training step; sample, encoder and sampler with one image a chip.
+      what: train, the training step; sample, encoder and sampler of an evaluation's
+        batch.
       recipe: file and variant, as `--config` takes them.
       slice: as `--topology` takes it.
       overrides: (field, value) pairs on the recipe.

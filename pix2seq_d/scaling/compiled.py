@@ -35,6 +35,7 @@ def fingerprint(case: Case, config: Config) -> str:
         name: value
         for name, value in config_lib.flatten(config).items()
         if name.startswith(_COMPILED)
+        or (case.what == "sample" and name == "evaluation.batch_size")
     }
     content = [case.what, case.slice, versions(), fields]
     text = json.dumps(content, sort_keys=True)
@@ -119,6 +120,7 @@ def _settle(config: Config, case: Case) -> Record:
 def _sample(config: Config, case: Case) -> Record:
     found = slice_sampling.measure(config, topology.devices(case.slice))
     return {
+        "images": found.images,
         "is_video": config.model.num_cond_frames > 0,
         "once_cycles": found.once_cycles,
         "step_cycles": found.step_cycles,

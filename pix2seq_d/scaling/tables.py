@@ -46,14 +46,14 @@ def training(results: Results) -> str:
 
 
 def sampling(results: Results) -> str:
-    """Encoder and sampler, one image a chip."""
-    head = ("recipe", "chip", "HBM GB, used of", "ms once", "ms a step")
+    """Encoder and sampler, so many images on each chip at once."""
+    head = ("recipe", "chip", "images", "HBM GB, used of", "ms once", "ms a step")
     head += tuple(f"images/s a chip, {n} steps" for n in plan.SAMPLER_STEPS)
     rows = []
     for case, record in plan.compiled(results, "sample"):
         first = [case.recipe, case.accelerator.removeprefix("TPU ")]
         if not record["fits"]:
-            rows.append([*first, *_does_not_fit(record, len(head) - 3)[1:]])
+            rows.append([*first, "", *_does_not_fit(record, len(head) - 4)[1:]])
             continue
         clock = estimate.CLOCK_GHZ[case.accelerator] * 1e9
         once, step = record["once_cycles"] / clock, record["step_cycles"] / clock
@@ -62,11 +62,12 @@ def sampling(results: Results) -> str:
         rows.append(
             [
                 *first,
+                str(record["images"]),
                 _memory(case, record),
                 f"{1e3 * once:,.1f}",
                 f"{1e3 * step:,.1f}",
                 *(
-                    f"{1 / (once + (n - outside) * step):,.1f}"
+                    f"{record['images'] / (once + (n - outside) * step):,.1f}"
                     for n in plan.SAMPLER_STEPS
                 ),
             ]

@@ -78,13 +78,16 @@ def test_masks_a_second_for_every_number_of_steps():
     record = {
         "fits": True,
         "bytes": 1_000_000_000,
+        "images": 1,
         "is_video": False,
         "once_cycles": 3_000_000,  # 2 ms
         "step_cycles": 6_000_000,  # 4 ms
     }
     case = "sample coco_panoptic:low_res v5e:8x8"
     (row,) = cells(tables.sampling(results(**{case: record})), "low_res")
-    assert row[2:] == ["1.0 of 16.9", "2.0", "4.0", "45.5", "23.8", "12.2"]
+    assert row[2:] == ["1", "1.0 of 16.9", "2.0", "4.0", "45.5", "23.8", "12.2"]
+    eight = {case: {**record, "images": 8}}
+    assert cells(tables.sampling(results(**eight)), "low_res")[0][-1] == "97.6"
     video = {case: {**record, "is_video": True}}  # its first step is among the 2 ms
     assert cells(tables.sampling(results(**video)), "low_res")[0][-3] == "55.6"
 

@@ -13,6 +13,7 @@ from pix2seq_d.scaling.store import Results
 
 ONE = Case("train", "shapes:tiny", "v5e:2x4")
 TWO = Case("train", "shapes:tiny", "v5e:2x4", (("sharding.fsdp", 4),))
+SAMPLE = dataclasses.replace(ONE, what="sample")
 PRINTS = {ONE.key: "a", TWO.key: "b"}
 
 
@@ -54,11 +55,12 @@ def test_the_fingerprint_is_of_what_is_compiled():
     assert first == fingerprint(ONE, **{"evaluation.batch_size": 3, "data.flip": 0.1})
     others = {
         fingerprint(dataclasses.replace(ONE, slice="v5e:4x4")),
-        fingerprint(dataclasses.replace(ONE, what="sample")),
+        fingerprint(SAMPLE),
+        fingerprint(SAMPLE, **{"evaluation.batch_size": 3}),
         fingerprint(ONE, **{"train.remat": "blocks"}),
         fingerprint(ONE, **{"model.decoder.dim": 40}),
     }
-    assert len(others | {first}) == 5
+    assert len(others | {first}) == 6
 
 
 def test_results_are_read_as_they_were_written(tmp_path):
