@@ -30,23 +30,23 @@ def markdown(report: Report, label_space: LabelSpace) -> str:
 
 def to_json(report: Report, label_space: LabelSpace) -> dict[str, Any]:
     """The report as JSON types; `per_class` by category id, with name and kind."""
-
-    def classes(result: dict[str, dict[Any, Any]]) -> dict[str, Any]:
-        return {
-            str(c.id): {"name": c.name, "isthing": int(c.is_thing)}
-            | result["per_class"][c.id]
-            for c in label_space.categories
-        }
-
-    def groups(result: dict[str, dict[Any, Any]]) -> dict[str, Any]:
-        return {group: result[group] for group in GROUPS}
-
     return {
         "num_images": report.num_images,
-        **groups(report.pq),
-        "per_class": classes(report.pq),
-        "oracle": groups(report.oracle) | {"per_class": classes(report.oracle)},
+        **result_to_json(report.pq, label_space),
+        "oracle": result_to_json(report.oracle, label_space),
     }
+
+
+def result_to_json(
+    result: dict[str, dict[Any, Any]], label_space: LabelSpace
+) -> dict[str, Any]:
+    """What `PanopticQuality.result` gives as JSON types: groups and `per_class`."""
+    classes = {
+        str(c.id): {"name": c.name, "isthing": int(c.is_thing)}
+        | result["per_class"][c.id]
+        for c in label_space.categories
+    }
+    return {group: result[group] for group in GROUPS} | {"per_class": classes}
 
 
 def _values(values: dict[str, Any], oracle: dict[str, Any]) -> tuple[str, ...]:
