@@ -16,7 +16,7 @@ baseline is chosen on the validation split, to its advantage.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,7 @@ from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app
 from pix2seq_d.data import sources
 from pix2seq_d.data.source import Source
-from pix2seq_d.evaluation import table, text_table
-from pix2seq_d.evaluation.counts import GROUPS
+from pix2seq_d.evaluation import table
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.inference.postprocess import to_panoptic
@@ -39,7 +38,6 @@ from pix2seq_d.progress import Progress
 from pix2seq_d.visualize.colors import segment_semantics
 
 SHARES = (0.3, 0.5, 0.7)
-_VALUES = ("pq", "sq", "rq")
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
@@ -68,7 +66,7 @@ def main(argv: list[str]) -> None:
         min_area=config.evaluation.min_area,
     )
     best = max(found, key=lambda name: found[name]["All"]["pq"])
-    print(markdown(found))
+    print(table.groups_markdown(found))
     print(f"\nbest: {best}, PQ {percent(found[best]['All']['pq'])}")
     content = {
         "benchmark": "trivial_baseline",
@@ -183,17 +181,6 @@ def score(
             qualities[name].update(truth, made[key])
         progress.update(number + 1)
     return {name: quality.result() for name, quality in qualities.items()}
-
-
-def markdown(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each baseline: PQ, SQ and RQ of all, things and stuff, percent."""
-    head = ["", *(f"{v.upper()} {g.lower()}" for g in GROUPS for v in _VALUES)]
-    rows = [[name, *_cells(result)] for name, result in found.items()]
-    return text_table.markdown(head, rows)
-
-
-def _cells(result: Mapping[str, Any]) -> Sequence[str]:
-    return [percent(result[group][value]) for group in GROUPS for value in _VALUES]
 
 
 if __name__ == "__main__":

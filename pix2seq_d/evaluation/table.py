@@ -1,5 +1,6 @@
 """Panoptic quality as a Markdown table and as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pix2seq_d.evaluation import text_table
@@ -25,6 +26,21 @@ def markdown(report: Report, label_space: LabelSpace) -> str:
         oracle = report.oracle["per_class"][category.id]
         counts = tuple(str(values[k]) for k in ("tp", "fp", "fn"))
         rows.append((category.name, *_values(values, oracle), *counts))
+    return text_table.markdown(head, rows)
+
+
+def groups_markdown(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """A row for each result: PQ, SQ, RQ of all, things and stuff, percent.
+
+    Args:
+      results: name -> groups, as `PanopticQuality.result` and `to_json` have them.
+    """
+    columns = [(group, value) for group in GROUPS for value in ("pq", "sq", "rq")]
+    head = ("", *(f"{v.upper()} {g.lower()}" for g, v in columns))
+    rows = [
+        (name, *(percent(groups[g][v] if groups[g]["n"] else None) for g, v in columns))
+        for name, groups in results.items()
+    ]
     return text_table.markdown(head, rows)
 
 

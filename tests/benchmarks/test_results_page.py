@@ -1,0 +1,122 @@
+"""The page of a tiny training: made of its workdir, and of people's words around it."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from pix2seq_d.cli import app, evaluate, train
+from pix2seq_d.evaluation import text_table
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+import results_page
+import trivial_baseline
+
+PART = ["--config.data.source.train_images=16", "--config.data.source.eval_images=8"]
+
+
+@pytest.fixture(scope="module")
+def workdir(micro, tmp_path_factory):
+    """Trained for two steps, and evaluated with another sampler."""
+    path = tmp_path_factory.mktemp("work") / "mine"
+    more = ["--config.train.num_steps=2", "--config.train.seed=7"]
+    argv = ["--config=shapes:tiny", f"--workdir={path}", *micro, *PART, *more]
+    assert app.run(train.main, "train", argv) == 0
+    fewer = "--config.diffusion.num_steps=1"
+    assert app.run(evaluate.main, "evaluate", [f"--workdir={path}", fewer]) == 0
+    return path
+
+
+def arguments(workdir, output, *more):
+    return [
+        *(f"--workdir={workdir}", "--config=shapes:tiny", "--name=tiny"),
+        *("--hardware=a core", f"--output={output}", *more),
+    ]
+
+
+def made(workdir, output, *more):
+    results_page.main(arguments(workdir, output, *more))
+    return (output / "tiny.md").read_text()
+
+
+def error_of(capsys, argv):
+    assert app.run(results_page.main, "results_page", argv) == 1
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
+    text = made(workdir, tmp_path)
+    found = json.loads((workdir / "evaluation/2/metrics.json").read_text())
+    row = next(line for line in text.splitlines() if line.startswith("| this model"))
+    cells = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert cells == [
+        text_table.percent(found[group][value])
+        for group in ("All", "Things", "Stuff")
+        for value in ("pq", "sq", "rq")
+    ]
+    assert "* **seed:** 7\n" in text
+    assert re.search(r"\* \*\*training:\*\* \S+ on a core\n", text)
+    assert re.search(r"\* \*\*sampler:\*\* ddim, 1 steps", text)
+    train_line, evaluate_line = re.findall("```bash\n(.*)\n(.*)\n```", text)[0]
+    assert "launch.train --config=shapes:tiny --workdir=work/mine" in train_line
+    assert "--config.train.seed=7" in train_line
+    assert evaluate_line == (
+        "python -m launch.evaluate --workdir=work/mine --config.diffusion.num_steps=1"
+    )
+    assert (workdir / "evaluation/2/table.md").read_text().strip() in text
+    assert "](tiny.svg)" in text and (tmp_path / "tiny.svg").stat().st_size > 1000
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg"}
+
+
+def test_words_around_the_place_stay(workdir, tmp_path):
+    text = made(workdir, tmp_path)
+    first = text.replace("\n\n<!-- training", "\n\nA word before.\n\n<!-- training")
+    (tmp_path / "tiny.md").write_text(f"{first}\nA word after.\n")
+    again = made(workdir, tmp_path)
+    assert "A word before.\n\n<!-- training -->\n| data" in again
+    assert again.endswith("<!-- /training -->\n\nA word after.\n")
+    assert again.count("| this model") == 1
+
+
+def test_baselines_stand_beside_it(workdir, tmp_path, micro):
+    output = tmp_path / "baseline.json"
+    argv = ["--config=shapes:tiny", *micro, *PART, f"--output={output}"]
+    trivial_baseline.main(argv)
+    text = made(workdir, tmp_path, f"--baseline={output}")
+    content = json.loads(output.read_text())
+    for name, result in content["baselines"].items():
+        row = next(r for r in text.splitlines() if r.startswith(f"| no model: {name} "))
+        assert row.split("|")[2].strip() == text_table.percent(result["All"]["pq"])
+    assert f"({content['best']}: " in text
+
+
+def test_a_baseline_of_other_data_is_refused(workdir, tmp_path, micro, capsys):
+    output = tmp_path / "baseline.json"
+    argv = ["--config=shapes:tiny", *micro, PART[0], f"--output={output}"]
+    trivial_baseline.main([*argv, "--config.data.source.eval_images=4"])
+    argv = arguments(workdir, tmp_path, f"--baseline={output}")
+    assert "run it on the same data" in error_of(capsys, argv)
+    output.write_text("{}")
+    assert "give its --output" in error_of(capsys, argv)
+    assert not (tmp_path / "tiny.md").exists()
+
+
+def test_a_training_that_is_not_evaluated_is_refused(workdir, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    shutil.rmtree(copy / "evaluation")
+    assert "launch.evaluate --workdir=" in error_of(capsys, arguments(copy, tmp_path))
+
+
+def test_a_ladder_is_shown_with_its_command(workdir, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    argv = [f"--workdir={copy}", "--ladder=1,2"]
+    assert app.run(evaluate.main, "evaluate", argv) == 0
+    text = made(copy, tmp_path)
+    assert "--ladder=1,2 --ladder_time_difference=2" in text
+    assert (copy / "evaluation/2/ladder.md").read_text().strip() in text
