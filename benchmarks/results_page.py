@@ -31,6 +31,7 @@ from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_index import parse_json
 from pix2seq_d.report import ladder
+from pix2seq_d.reproduce import states
 from pix2seq_d.scaling import page
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
@@ -112,7 +113,7 @@ class Evaluated:
         """
         trained = checkpoint.load(workdir)
         folder = workdir / evaluate.EVALUATION / str(trained.step)
-        path = folder / "metrics.json"
+        path = folder / states.METRICS
         if not path.is_file():
             raise app.UsageError(
                 f"--workdir={workdir}: step {trained.step} is not evaluated; run "
@@ -215,6 +216,9 @@ def origins(
         **card.network_facts(model),
         **card.training_facts(model),
     }
+    written = (found.folder / states.METRICS).stat().st_mtime
+    day = datetime.datetime.fromtimestamp(written, datetime.UTC).date()
+    facts["evaluated"] = f"{day.isoformat()}; by which commit is not recorded"
     if found.trained.step < planned:
         facts["steps"] += f"; {planned:,} were planned, the learning rate is not at 0"
     yield card.fact_list(facts)

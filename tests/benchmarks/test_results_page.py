@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import saved_training
 
-from pix2seq_d.cli import app, evaluate, train
+from pix2seq_d.cli import app, evaluate
 from pix2seq_d.evaluation import text_table
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -21,13 +22,16 @@ PART = ["--config.data.source.train_images=16", "--config.data.source.eval_image
 
 @pytest.fixture(scope="module")
 def workdir(micro, tmp_path_factory):
-    """Trained for two steps, and evaluated with another sampler."""
+    """As two steps leave it, evaluated with another sampler, and with a ladder."""
     path = tmp_path_factory.mktemp("work") / "mine"
-    more = ["--config.train.num_steps=2", "--config.train.seed=7"]
-    argv = ["--config=shapes:tiny", f"--workdir={path}", *micro, *PART, *more]
-    assert app.run(train.main, "train", argv) == 0
+    more = ["--config.train.num_steps=4", "--config.train.seed=7"]
+    saved_training.save(path, ["--config=shapes:tiny", *micro, *PART, *more], steps=[2])
+    lines = [{"step": k, "loss": 3.0 - k, "time": 86400.0 + k} for k in (1, 2)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (path / "metrics.jsonl").write_text(text)
     fewer = "--config.diffusion.num_steps=1"
-    assert app.run(evaluate.main, "evaluate", [f"--workdir={path}", fewer]) == 0
+    for last in (fewer, "--ladder=1,2"):
+        assert app.run(evaluate.main, "evaluate", [f"--workdir={path}", last]) == 0
     return path
 
 
@@ -59,7 +63,8 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
         for value in ("pq", "sq", "rq")
     ]
     assert "* **seed:** 7\n" in text
-    assert re.search(r"\* \*\*training:\*\* \S+ on a core\n", text)
+    assert "* **training:** 0s on a core\n* **ended:** 1970-01-02\n" in text
+    assert "* **steps:** 2 of 8 examples; 4 were planned" in text
     assert re.search(r"\* \*\*sampler:\*\* ddim, 1 steps", text)
     train_line, evaluate_line = re.findall("```bash\n(.*)\n(.*)\n```", text)[0]
     assert "launch.train --config=shapes:tiny --workdir=work/mine" in train_line
@@ -68,6 +73,8 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
         "python -m launch.evaluate --workdir=work/mine --config.diffusion.num_steps=1"
     )
     assert (workdir / "evaluation/2/table.md").read_text().strip() in text
+    assert "--ladder=1,2 --ladder_time_difference=2`" in text
+    assert (workdir / "evaluation/2/ladder.md").read_text().strip() in text
     assert "](tiny.svg)" in text and (tmp_path / "tiny.svg").stat().st_size > 1000
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg"}
 
@@ -110,13 +117,3 @@ def test_a_training_that_is_not_evaluated_is_refused(workdir, tmp_path, capsys):
     shutil.copytree(workdir, copy)
     shutil.rmtree(copy / "evaluation")
     assert "launch.evaluate --workdir=" in error_of(capsys, arguments(copy, tmp_path))
-
-
-def test_a_ladder_is_shown_with_its_command(workdir, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(workdir, copy)
-    argv = [f"--workdir={copy}", "--ladder=1,2"]
-    assert app.run(evaluate.main, "evaluate", argv) == 0
-    text = made(copy, tmp_path)
-    assert "--ladder=1,2 --ladder_time_difference=2" in text
-    assert (copy / "evaluation/2/ladder.md").read_text().strip() in text
