@@ -120,7 +120,7 @@ class Evaluated:
                 f"python -m launch.evaluate --workdir={workdir} first"
             )
         metrics = parse_json(File.read(path))
-        if "per_class" not in metrics:
+        if "vpq" in metrics:
             raise app.UsageError(
                 f"--workdir={workdir}: its results are of videos; pages are of images"
             )
@@ -198,11 +198,14 @@ def scores(
     )
     if baseline:
         best = baseline["baselines"][baseline["best"]]["All"]["pq"]
-        ratio = f"{metrics['All']['pq'] / best:.2f} times" if best else "beside"
+        times = (
+            f"; this model {metrics['All']['pq'] / best:.2f} times that" if best else ""
+        )
         yield (
-            f"PQ is {ratio} that of the best prediction that never looks at the image "
-            f"({baseline['best']}: {percent(best)}), of `{baseline['command']}`, "
-            f"{baseline['date']}, commit {baseline['commit'] or 'not recorded'}."
+            "The best prediction that never looks at the image, "
+            f"{baseline['best']}, has PQ {percent(best)}{times}. By "
+            f"`{baseline['command']}`, {baseline['date']}, commit "
+            f"{baseline['commit'] or 'not recorded'}."
         )
 
 
@@ -220,7 +223,7 @@ def origins(
     day = datetime.datetime.fromtimestamp(written, datetime.UTC).date()
     facts["evaluated"] = f"{day.isoformat()}; by which commit is not recorded"
     if found.trained.step < planned:
-        facts["steps"] += f"; {planned:,} were planned, the learning rate is not at 0"
+        facts["steps"] += f"; {planned:,} are planned"
     yield card.fact_list(facts)
     lines = [*training["commands"], found.command()]
     yield "```bash\n" + "\n".join(lines) + "\n```"

@@ -64,7 +64,7 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
     ]
     assert "* **seed:** 7\n" in text
     assert "* **training:** 0s on a core\n* **ended:** 1970-01-02\n" in text
-    assert "* **steps:** 2 of 8 examples; 4 were planned" in text
+    assert "* **steps:** 2 of 8 examples; 4 are planned" in text
     assert re.search(r"\* \*\*sampler:\*\* ddim, 1 steps", text)
     train_line, evaluate_line = re.findall("```bash\n(.*)\n(.*)\n```", text)[0]
     assert "launch.train --config=shapes:tiny --workdir=work/mine" in train_line
@@ -98,7 +98,7 @@ def test_baselines_stand_beside_it(workdir, tmp_path, micro):
     for name, result in content["baselines"].items():
         row = next(r for r in text.splitlines() if r.startswith(f"| no model: {name} "))
         assert row.split("|")[2].strip() == text_table.percent(result["All"]["pq"])
-    assert f"({content['best']}: " in text
+    assert f"{content['best']}, has PQ" in text
 
 
 def test_a_baseline_of_other_data_is_refused(workdir, tmp_path, micro, capsys):
