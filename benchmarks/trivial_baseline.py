@@ -129,15 +129,14 @@ def layouts(counts: np.ndarray, label_space: LabelSpace) -> dict[str, np.ndarray
     return found
 
 
-def segments(
-    semantic: np.ndarray, label_space: LabelSpace, *, min_area: int
-) -> PanopticMap:
-    """Classes -> segments: one of each stuff class, things by connected regions.
+def regions(semantic: np.ndarray, label_space: LabelSpace) -> np.ndarray:
+    """Classes -> instance ids: one for each stuff class and each region of a thing.
 
     Args:
       semantic: [H, W] int in [0, num_classes).
       label_space: the categories.
-      min_area: smallest segment in pixels.
+    Returns:
+      [H, W] int32, 0 for void; no id is given twice.
     """
     instance = np.zeros(semantic.shape, np.int32)
     count = 0
@@ -147,9 +146,15 @@ def segments(
             region, added = ndimage.label(region, _EIGHT_NEIGHBOURS)  # type: ignore
         instance += np.where(region > 0, region + count, 0).astype(np.int32)
         count += added
-    return to_panoptic(
-        np.stack([semantic, instance], -1), label_space, min_area=min_area
-    )
+    return instance
+
+
+def segments(
+    semantic: np.ndarray, label_space: LabelSpace, *, min_area: int
+) -> PanopticMap:
+    """The map of `regions`, without those below `min_area` pixels."""
+    labels = np.stack([semantic, regions(semantic, label_space)], -1)
+    return to_panoptic(labels, label_space, min_area=min_area)
 
 
 def score(

@@ -89,25 +89,31 @@ def test_words_around_the_place_stay(workdir, tmp_path):
     assert again.count("| this model") == 1
 
 
-def test_baselines_stand_beside_it(workdir, tmp_path, micro):
-    output = tmp_path / "baseline.json"
-    argv = ["--config=shapes:tiny", *micro, *PART, f"--output={output}"]
+@pytest.fixture(scope="module")
+def baseline(micro, tmp_path_factory):
+    path = tmp_path_factory.mktemp("baseline") / "baseline.json"
+    argv = ["--config=shapes:tiny", *micro, *PART, f"--output={path}"]
     trivial_baseline.main(argv)
-    text = made(workdir, tmp_path, f"--baseline={output}")
-    content = json.loads(output.read_text())
+    return path
+
+
+def test_baselines_stand_beside_it(workdir, baseline, tmp_path):
+    text = made(workdir, tmp_path, f"--baseline={baseline}")
+    content = json.loads(baseline.read_text())
     for name, result in content["baselines"].items():
         row = next(r for r in text.splitlines() if r.startswith(f"| no model: {name} "))
         assert row.split("|")[2].strip() == text_table.percent(result["All"]["pq"])
     assert f"{content['best']}, has PQ" in text
 
 
-def test_a_baseline_of_other_data_is_refused(workdir, tmp_path, micro, capsys):
-    output = tmp_path / "baseline.json"
-    argv = ["--config=shapes:tiny", *micro, PART[0], f"--output={output}"]
-    trivial_baseline.main([*argv, "--config.data.source.eval_images=4"])
-    argv = arguments(workdir, tmp_path, f"--baseline={output}")
+def test_a_baseline_of_other_data_is_refused(workdir, baseline, tmp_path, capsys):
+    content = json.loads(baseline.read_text())
+    content["images"]["val"] += 1
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(content))
+    argv = arguments(workdir, tmp_path, f"--baseline={other}")
     assert "run it on the same data" in error_of(capsys, argv)
-    output.write_text("{}")
+    other.write_text("{}")
     assert "give its --output" in error_of(capsys, argv)
     assert not (tmp_path / "tiny.md").exists()
 
