@@ -37,8 +37,12 @@ from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.model_file import Model
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs/results"
 PLACE = "training"  # of all that is written, in the page
+RESULTS = Path(__file__).resolve().parents[1] / "docs/results"
+# Groups of the config, and what metrics.json calls them.
+_MADE_WITH = {"diffusion": "sampler", "evaluation": "evaluation"}
+# Flags of a ladder, and what ladder.json calls them.
+_LADDER = {"ladder": "num_steps", "ladder_time_difference": "time_difference"}
 
 
 def main(argv: list[str]) -> None:
@@ -125,10 +129,7 @@ class Evaluated:
                 f"--workdir={workdir}: its results are of videos; pages are of images"
             )
         fields = config_lib.to_config_dict(trained.config).to_dict()
-        fields |= {
-            "diffusion": metrics["sampler"],
-            "evaluation": metrics["evaluation"],
-        }
+        fields |= {name: metrics[key] for name, key in _MADE_WITH.items()}
         return cls(trained, folder, metrics, config_lib.from_config_dict(fields))
 
     def command(self, *more: str) -> str:
@@ -140,16 +141,12 @@ class Evaluated:
             if value != trained[name]
         ]
         where = f"--workdir={place(str(self.trained.workdir))}"
-        argv = ["python", "-m", "launch.evaluate", where, *changed, *more]
-        return shlex.join(argv)
+        return shlex.join(["python", "-m", "launch.evaluate", where, *changed, *more])
 
     def model(self, training: Mapping[str, Any]) -> Model:
         """What `card` describes; `training` as there."""
-        trained = self.trained
-        about = {"training": training}
-        return Model(
-            trained.variables, self.config, trained.labels, trained.step, about
-        )
+        of, about = self.trained, {"training": training}
+        return Model(of.variables, self.config, of.labels, of.step, about)
 
     def baseline(self, path: Path) -> Mapping[str, Any]:
         """What trivial_baseline.py has written.
@@ -236,13 +233,9 @@ def details(found: Evaluated) -> Iterator[str]:
     path = found.folder / ladder.FILE
     if path.is_file():
         rows = parse_json(File.read(path))["rows"]
-        settings = (
-            ("ladder", "num_steps"),
-            ("ladder_time_difference", "time_difference"),
-        )
         given = [
             f"--{flag}={','.join(f'{v:g}' for v in sorted({row[key] for row in rows}))}"
-            for flag, key in settings
+            for flag, key in _LADDER.items()
         ]
         yield f"## Sampler steps\n\n`{found.command(*given)}`"
         text = found.folder / evaluate_ladder.TABLE_FILE
