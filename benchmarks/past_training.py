@@ -40,7 +40,11 @@ def commands(workdir: Path, config: Config, labels: LabelSpace, base: str) -> li
         if name == "init.from_":
             if value not in assets.names():
                 start = checkpoint.load(value)
-                first = f"{start.config.data.source.name}:{base.partition(':')[2]}"
+                name_before = start.config.data.source.name
+                # Other data has a config file of its own, with the same variant.
+                first = f"{name_before}:{base.partition(':')[2]}"
+                if name_before == config.data.source.name:
+                    first = base
                 before = commands(Path(value), start.config, start.labels, first)
             name, value = "init.from", place(value)
         if name == "data.source.root":

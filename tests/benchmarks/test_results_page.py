@@ -11,9 +11,11 @@ import saved_training
 
 from pix2seq_d.cli import app, evaluate
 from pix2seq_d.evaluation import text_table
+from pix2seq_d.training import checkpoint
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
+import past_training
 import results_page
 import trivial_baseline
 
@@ -77,6 +79,21 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
     assert (workdir / "evaluation/2/ladder.md").read_text().strip() in text
     assert "](tiny.svg)" in text and (tmp_path / "tiny.svg").stat().st_size > 1000
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg"}
+
+
+def test_a_training_that_started_from_another_has_both_commands(workdir):
+    before = checkpoint.load(workdir)
+    config = before.config.replaced(
+        init={"from_": str(workdir)}, train={"num_steps": 9}
+    )
+    first, second = past_training.commands(
+        Path("work/next"), config, before.labels, "configs/shapes.py:tiny"
+    )
+    # The same data: the same config, whatever its file is called.
+    assert "--config=configs/shapes.py:tiny " in first
+    assert "--workdir=work/mine " in first and "--config.train.num_steps=4" in first
+    assert "--workdir=work/next " in second and "--config.train.num_steps=9" in second
+    assert "--config.init.from=work/mine" in second
 
 
 def test_words_around_the_place_stay(workdir, tmp_path):
