@@ -12,34 +12,27 @@ With --write only these, from the files that are there.
 import datetime
 import importlib.metadata
 import json
-import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from absl import flags
+from past_training import VERSIONS, commands, history, place
 
 from pix2seq_d import assets
-from pix2seq_d import config as config_lib
 from pix2seq_d.assets import card
 from pix2seq_d.cli import app, evaluate
-from pix2seq_d.config import Config
 from pix2seq_d.data import sources
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.scaling import page
-from pix2seq_d.training import checkpoint, ledger, model_file
-from pix2seq_d.training import checkpoint_format as formats
+from pix2seq_d.training import checkpoint, model_file
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.model_file import Model
-from pix2seq_d.training.workdir import CHECKPOINTS, FREE_FIELDS
-from pix2seq_d.training.writer import JSON_LINES
-from pix2seq_d.visualize.curves import read_metrics
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/models.md"
 MOST_BYTES = 8_000_000
 PART = 64  # images (of videos: frames) that tests evaluate again
-_VERSIONS = ("jax", "jaxlib", "flax")
 
 
 def main(argv: list[str]) -> None:
@@ -71,42 +64,13 @@ def main(argv: list[str]) -> None:
             **history(workdir, trained.step),
         }
         start = trained.config.init.from_
-        config = trained.config.replaced(init={"from_": start and _place(start)})
+        config = trained.config.replaced(init={"from_": start and place(start)})
         model = (trained.variables, config, labels_now(trained), trained.step)
         about = {"training": training, **scored(values.name, model)}
         model_file.save(path, Model(*model, about=about))
         print(f"model: {path}, {path.stat().st_size / 1e6:.1f} MB")
     write_page()
     print(f"page:  {PAGE}")
-
-
-def commands(workdir: Path, config: Config, labels: LabelSpace, base: str) -> list[str]:
-    """The trainings that lead to a model, first to last, as a shell takes them.
-
-    Args:
-      workdir: of the training.
-      config: of it.
-      labels: of its data.
-      base: config file and variant that the command starts from.
-    """
-    fields = config_lib.flatten(
-        sources.with_label_space(app.load_config([f"--config={base}"]), labels)
-    )
-    free = tuple(f for f in FREE_FIELDS if f.startswith(("train.", "sharding.")))
-    overrides, before = [], []
-    for name, value in config_lib.flatten(config).items():
-        if value == fields[name] or name.startswith(free):
-            continue
-        if name == "init.from_":
-            if value not in assets.names():
-                start = checkpoint.load(value)
-                first = f"{start.config.data.source.name}:{base.partition(':')[2]}"
-                before = commands(Path(value), start.config, start.labels, first)
-            name, value = "init.from", _place(value)
-        overrides.append(f"--config.{name}={str(value).replace(' ', '')}")
-    place = f"--workdir={_place(str(workdir))}"
-    argv = ("python", "-m", "launch.train", f"--config={base}", place, *overrides)
-    return [*before, shlex.join(argv)]
 
 
 def labels_now(trained: Trained) -> LabelSpace:
@@ -116,21 +80,6 @@ def labels_now(trained: Trained) -> LabelSpace:
     source = sources.make_source(config.data.source, train=False, size=size)
     sources.check_labels(trained.labels, source.label_space)
     return source.label_space
-
-
-def history(workdir: Path, step: int) -> dict[str, Any]:
-    """Commit, versions, seconds and day of a training."""
-    code = formats.read_meta(workdir / CHECKPOINTS / str(step))["code"]
-    lines = read_metrics(workdir / JSON_LINES)
-    ended = max(line["time"] for line in lines if line["step"] <= step)
-    return {
-        "commit": code["commit"],
-        "versions": {name: code[name] for name in _VERSIONS},
-        "seconds": round(ledger.step_seconds(workdir, step)),
-        "ended": datetime.datetime.fromtimestamp(ended, datetime.UTC)
-        .date()
-        .isoformat(),
-    }
 
 
 def scored(name: str, model: tuple[Any, ...]) -> dict[str, Any]:
@@ -160,7 +109,7 @@ def scored(name: str, model: tuple[Any, ...]) -> dict[str, Any]:
                 }
             )
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    versions = {package: importlib.metadata.version(package) for package in _VERSIONS}
+    versions = {package: importlib.metadata.version(package) for package in VERSIONS}
     return {"evaluations": found, "evaluated": {"day": day, "versions": versions}}
 
 
@@ -173,11 +122,6 @@ def write_page() -> None:
         for name, model in models.items()
     }
     page.insert(PAGE, {card.TABLE: card.table(models), **blocks})
-
-
-def _place(path: str) -> str:
-    """What a command calls a workdir or a shipped model."""
-    return path if path in assets.names() else f"work/{Path(path).name}"
 
 
 if __name__ == "__main__":

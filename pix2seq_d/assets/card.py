@@ -28,6 +28,10 @@ _OF_IMAGES = {
     "RQ": ("All", "rq"),
     "oracle PQ": ("oracle", "All", "pq"),
 }
+_RESULT = (
+    *("data", "model", "steps", "PQ", "PQ things", "PQ stuff"),
+    *("hardware", "training", "command"),
+)
 _OF_VIDEOS = {
     "STQ": ("STQ",),
     "AQ": ("AQ",),
@@ -53,27 +57,28 @@ def evaluate_flags(name: str, limit: int | None) -> list[str]:
     return [f"--checkpoint={name}", *([f"--limit={limit}"] if limit else [])]
 
 
+def result(name: str, model: Model, evaluation: Mapping[str, Any], command: str) -> str:
+    """One row of `table`, with its head, of a model that is not shipped.
+
+    Args:
+      name: of the model.
+      model: with what is said above of its training.
+      evaluation: num, unit, scores.
+      command: of the evaluation.
+    """
+    return text_table.markdown(_RESULT, [_result(name, model, evaluation, command)])
+
+
 def table(models: Mapping[str, Model]) -> str:
     """The results of the models of images, by name."""
-    head = ("data", "model", "steps", "PQ", "PQ things", "PQ stuff")
     rows = []
     for name, model in models.items():
         if model.config.model.num_cond_frames:
             continue
-        training, whole = model.about["training"], model.about["evaluations"][0]
-        shown = [percent(whole["scores"][key]) for key in head[3:]]
-        rows.append(
-            (
-                f"{model.config.data.source.name}, {whole['num']} {whole['unit']}",
-                f"`{name}`, {_millions(model)}",
-                f"{model.step:,}",
-                *shown,
-                training["hardware"],
-                duration(training["seconds"]),
-                f"`{_evaluate(name, whole)}`",
-            )
-        )
-    return text_table.markdown((*head, "hardware", "training", "command"), rows)
+        whole = model.about["evaluations"][0]
+        command = _evaluate(name, whole)
+        rows.append(_result(name, model, whole, command))
+    return text_table.markdown(_RESULT, rows)
 
 
 def card(name: str, model: Model, *, num_bytes: int) -> str:
@@ -85,20 +90,12 @@ def card(name: str, model: Model, *, num_bytes: int) -> str:
       num_bytes: size of the file.
     """
     about, config = model.about, model.config
-    training = about["training"]
-    facts = [
-        ("data", f"`{config.data.source.name}`, drawn by this project's code"),
-        ("input", _input(model)),
-        ("network", f"{_millions(model)} parameters, `model.` fields of its config"),
-        ("file", f"{num_bytes / 1e6:.1f} MB, moving average in float16"),
-        ("sampler", provenance.sampler(config)),
-        ("steps", f"{model.step:,} of {config.train.batch_size} examples"),
-        ("seed", str(config.train.seed)),
-        ("training", f"{duration(training['seconds'])} on {training['hardware']}"),
-        ("ended", training["ended"]),
-        ("commit", training["commit"] or "not recorded"),
-        ("versions", _versions(training["versions"])),
-    ]
+    facts = {
+        "data": f"`{config.data.source.name}`, drawn by this project's code",
+        **network_facts(model),
+        "file": f"{num_bytes / 1e6:.1f} MB, moving average in float16",
+        **training_facts(model),
+    }
     names = list(about["evaluations"][0]["scores"])
     rows = [
         (
@@ -111,14 +108,56 @@ def card(name: str, model: Model, *, num_bytes: int) -> str:
     evaluated = about["evaluated"]
     return "\n\n".join(
         (
-            "\n".join(f"* **{fact}:** {value}" for fact, value in facts),
+            fact_list(facts),
             f"Scores of the file, percent, {evaluated['day']}, "
             f"{_versions(evaluated['versions'])}, CPU; tests repeat the last row:",
             text_table.markdown(("command", "of validation", *names), rows),
             "From nothing:",
-            "```bash\n" + "\n".join(training["commands"]) + "\n```",
+            "```bash\n" + "\n".join(about["training"]["commands"]) + "\n```",
             "Limits: " + " ".join(_limits(model)),
         )
+    )
+
+
+def fact_list(facts: Mapping[str, str]) -> str:
+    """Facts as a list, the name of each in bold."""
+    return "\n".join(f"* **{fact}:** {value}" for fact, value in facts.items())
+
+
+def network_facts(model: Model) -> dict[str, str]:
+    """What goes in, and how large the network is."""
+    return {
+        "input": _input(model),
+        "network": f"{_millions(model)} parameters, `model.` fields of its config",
+    }
+
+
+def training_facts(model: Model) -> dict[str, str]:
+    """How it samples, and its training."""
+    config, training = model.config, model.about["training"]
+    return {
+        "sampler": provenance.sampler(config),
+        "steps": f"{model.step:,} of {config.train.batch_size} examples",
+        "seed": str(config.train.seed),
+        "training": f"{duration(training['seconds'])} on {training['hardware']}",
+        "ended": training["ended"],
+        "commit": training["commit"] or "not recorded",
+        "versions": _versions(training["versions"]),
+    }
+
+
+def _result(
+    name: str, model: Model, evaluation: Mapping[str, Any], command: str
+) -> tuple[str, ...]:
+    training = model.about["training"]
+    return (
+        f"{model.config.data.source.name}, {evaluation['num']} {evaluation['unit']}",
+        f"`{name}`, {_millions(model)}",
+        f"{model.step:,}",
+        *(percent(evaluation["scores"][key]) for key in _RESULT[3:6]),
+        training["hardware"],
+        duration(training["seconds"]),
+        f"`{command}`",
     )
 
 

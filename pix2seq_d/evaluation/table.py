@@ -1,5 +1,6 @@
 """Panoptic quality as a Markdown table and as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pix2seq_d.evaluation import text_table
@@ -28,25 +29,40 @@ def markdown(report: Report, label_space: LabelSpace) -> str:
     return text_table.markdown(head, rows)
 
 
+def groups_markdown(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """A row for each result: PQ, SQ, RQ of all, things and stuff, percent.
+
+    Args:
+      results: name -> groups, as `PanopticQuality.result` and `to_json` have them.
+    """
+    columns = [(group, value) for group in GROUPS for value in ("pq", "sq", "rq")]
+    head = ("", *(f"{v.upper()} {g.lower()}" for g, v in columns))
+    rows = [
+        (name, *(percent(groups[g][v] if groups[g]["n"] else None) for g, v in columns))
+        for name, groups in results.items()
+    ]
+    return text_table.markdown(head, rows)
+
+
 def to_json(report: Report, label_space: LabelSpace) -> dict[str, Any]:
     """The report as JSON types; `per_class` by category id, with name and kind."""
-
-    def classes(result: dict[str, dict[Any, Any]]) -> dict[str, Any]:
-        return {
-            str(c.id): {"name": c.name, "isthing": int(c.is_thing)}
-            | result["per_class"][c.id]
-            for c in label_space.categories
-        }
-
-    def groups(result: dict[str, dict[Any, Any]]) -> dict[str, Any]:
-        return {group: result[group] for group in GROUPS}
-
     return {
         "num_images": report.num_images,
-        **groups(report.pq),
-        "per_class": classes(report.pq),
-        "oracle": groups(report.oracle) | {"per_class": classes(report.oracle)},
+        **result_to_json(report.pq, label_space),
+        "oracle": result_to_json(report.oracle, label_space),
     }
+
+
+def result_to_json(
+    result: dict[str, dict[Any, Any]], label_space: LabelSpace
+) -> dict[str, Any]:
+    """What `PanopticQuality.result` gives as JSON types: groups and `per_class`."""
+    classes = {
+        str(c.id): {"name": c.name, "isthing": int(c.is_thing)}
+        | result["per_class"][c.id]
+        for c in label_space.categories
+    }
+    return {group: result[group] for group in GROUPS} | {"per_class": classes}
 
 
 def _values(values: dict[str, Any], oracle: dict[str, Any]) -> tuple[str, ...]:
