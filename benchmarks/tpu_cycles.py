@@ -84,7 +84,7 @@ def measure(config: Config, part: str, chip: str, *, images: int) -> dict[str, A
         function = program.step
         arguments = program.state, program.batch, program.key
     else:
-        work = workloads.abstract(part, config, batch=images)
+        work = workloads.abstract(part, config, batch=images, device=device)
         function, place = work.function, SingleDeviceSharding(device)
         arguments = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),

@@ -103,12 +103,20 @@ def random_variables(config: Any) -> Any:
     return _filled({"variables": _variables(Pix2SeqD(config.model))})["variables"]
 
 
-def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
-    """As `make`, with `ShapeDtypeStruct`s as arguments: to trace or to compile."""
+def abstract(kind: str, config: Any, *, batch: int = 1, device: Any = None) -> Work:
+    """As `make`, with `ShapeDtypeStruct`s as arguments: to trace or to compile.
+
+    Args:
+      kind: as of `make`.
+      config: likewise.
+      batch: likewise.
+      device: that it is compiled for, but a training step, or a description of one;
+        None: the first that is here.
+    """
     if kind == "train_step":
         return _training(config)
     sizes = config.model
-    model = _model(config)
+    model = _model(config, batch, device or jax.local_devices()[0])
     variables = _variables(model)
     images = jax.ShapeDtypeStruct((batch, *sizes.image_size, 3), jnp.float32)
     encode = jax.jit(functools.partial(_encode, model=model))
@@ -133,8 +141,8 @@ def abstract(kind: str, config: Any, *, batch: int = 1) -> Work:
     raise ValueError(f"no workload {kind!r}; choose one of {', '.join(KINDS)}")
 
 
-def _model(config: Any) -> Pix2SeqD:
-    """The network as prediction makes it for the first device."""
+def _model(config: Any, images: int, device: Any) -> Pix2SeqD:
+    """The network as prediction makes it for a device."""
     dtype = config.train.dtype
     settings: dict[str, Any] = {"dtype": jnp.dtype(dtype)}
     try:
@@ -142,8 +150,9 @@ def _model(config: Any) -> Pix2SeqD:
     except ImportError:  # revisions with XLA's attention only
         pass
     else:
-        devices = jax.local_devices()[:1]
-        settings["attention"] = attention_choice.best(config.model, dtype, devices)
+        settings["attention"] = attention_choice.best(
+            config.model, dtype, [device], images=images
+        )
     return Pix2SeqD(config.model, **settings)
 
 

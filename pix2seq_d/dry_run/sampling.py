@@ -1,5 +1,6 @@
 """The sampler of a config, traced and not compiled: one mask, or a video's next one."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ from jax.sharding import Mesh
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import flops
 from pix2seq_d.inference import image, video
-from pix2seq_d.models import Pix2SeqD, variable_shapes
+from pix2seq_d.models import Pix2SeqD, attention_choice, variable_shapes
 from pix2seq_d.sharding import mesh as meshes
 
 
@@ -23,10 +24,16 @@ def trace(config: Config, mesh: Mesh | None = None) -> Any:
         device, over its devices, which have the weights whole; None: batch 1 on one
         device.
     """
-    model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
+    batch = 1 if mesh is None else mesh.size * images_of_a_device(config, mesh.size)
+    dtype = config.train.dtype
+    model = Pix2SeqD(config.model, dtype=jnp.dtype(dtype))
+    if mesh is not None:
+        kernel = attention_choice.best(
+            config.model, dtype, mesh.devices.flat, images=batch
+        )
+        model = dataclasses.replace(model, attention=kernel)
     settings = {"model": model, "diffusion": config.diffusion}
     variables = variable_shapes(config.model)
-    batch = 1 if mesh is None else mesh.size * images_of_a_device(config, mesh.size)
     images = jax.ShapeDtypeStruct((batch, *config.model.image_size, 3), jnp.float32)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch))
     if config.model.num_cond_frames:

@@ -33,7 +33,12 @@ class Predictor:
         model = Pix2SeqD(
             config.model,
             dtype=jnp.dtype(dtype),
-            attention=attention_choice.best(config.model, dtype, mesh.devices.flat),
+            attention=attention_choice.best(
+                config.model,
+                dtype,
+                mesh.devices.flat,
+                images=config.evaluation.batch_size,
+            ),
         )
         layout, place = Layout(mesh), meshes.over_batch(mesh)
         encode = functools.partial(_encode, layout=layout, model=model)

@@ -38,7 +38,9 @@ class VideoPredictor:
             model=Pix2SeqD(
                 config.model,
                 dtype=jnp.dtype(dtype),
-                attention=attention_choice.best(config.model, dtype, mesh.devices.flat),
+                attention=attention_choice.best(
+                    config.model, dtype, mesh.devices.flat, images=mesh.size
+                ),
             ),
             diffusion=config.diffusion,
         )

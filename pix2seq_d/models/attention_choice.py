@@ -1,4 +1,4 @@
-"""Which kernel attention takes: cuDNN's where it proves right, else XLA's (ours)."""
+"""Which kernel attention takes: TPUs' in blocks, cuDNN's where it is right (ours)."""
 
 import functools
 import logging
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2seq_d.config import ModelConfig
-from pix2seq_d.models.attention_kernel import Kernel, attend
+from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.gather import gather
 
@@ -21,18 +21,24 @@ Shape = tuple[int, int, int, int]  # queries, keys, heads, head_dim
 TOLERANCE = 0.03
 
 
-def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
-    """The kernel for a model on some devices: `cudnn` where it proves right there.
+def best(
+    config: ModelConfig, dtype: Any, devices: Iterable[Any], *, images: int
+) -> Kernel:
+    """The kernel for a model on some devices.
 
-    It is tried once, on those of this process; a line on stderr says if it fails. Call
-    it outside of any trace, and in each process that has some of the devices.
+    TPUs take blocks, GPUs cuDNN's where it proves right there: it is tried once, on
+    those of this process; a line on stderr says if it fails. Call it outside of any
+    trace, and in each process that has some of the devices.
 
     Args:
       config: of the model.
       dtype: compute dtype.
       devices: that will run it, or descriptions of some.
+      images: that all of them have at once.
     """
     devices = list(devices)
+    if all(d.platform == "tpu" for d in devices):
+        return Blocks(-(-images // len(devices)))
     if jnp.dtype(dtype) != jnp.bfloat16 or not all(map(is_gpu, devices)):
         return "xla"
     own = tuple(d for d in devices if d.process_index == jax.process_index())

@@ -1,11 +1,40 @@
-"""Attention's kernels: XLA's, and cuDNN's, which keeps no scores in memory."""
+"""Attention's kernels: XLA's, whole or in blocks, and cuDNN's."""
 
+import dataclasses
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-Kernel = Literal["xla", "cudnn"]
+# Bytes of float32 scores that stay on a TPU chip, with room for others: its 128 MB hold
+# blocks of 67 MB in some programs, in others not (docs/performance.md).
+_ON_CHIP = 40e6
+_MOST = 256  # queries of a block: more gain nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """XLA's kernel for one block of queries after another.
+
+    The scores of a block stay on the chip; the backward pass makes them again.
+
+    Attributes:
+      images: that a device has at once.
+    """
+
+    images: int
+
+    def queries(self, *, heads: int, keys: int) -> int:
+        """Of one block, a power of two."""
+        fitting = int(_ON_CHIP / (4 * self.images * heads * keys))
+        return min(_MOST, 1 << max(fitting.bit_length() - 1, 3))
+
+    def hold(self, *, queries: int, heads: int, keys: int) -> bool:
+        """Whether one block holds all queries."""
+        return 4 * self.images * heads * queries * keys <= _ON_CHIP
+
+
+Kernel = Literal["xla", "cudnn"] | Blocks
 
 
 def attend(
@@ -17,11 +46,17 @@ def attend(
       query: [B, L, heads, head_dim].
       key: [B, M, heads, head_dim].
       value: as `key`.
-      kernel: `xla` has the scores [B, heads, L, M] in memory; `cudnn` never, and wants
-        bfloat16 on an NVIDIA GPU: ask `attention_choice.best`.
+      kernel: `xla` has the scores [B, heads, L, M] in memory, `Blocks` a part of them;
+        `cudnn` none, and wants bfloat16 on an NVIDIA GPU: ask `attention_choice.best`.
     Returns:
       [B, L, heads, head_dim].
     """
+    if isinstance(kernel, Blocks):
+        heads, keys = key.shape[2], key.shape[1]
+        if not kernel.hold(queries=query.shape[1], heads=heads, keys=keys):
+            size = kernel.queries(heads=heads, keys=keys)
+            return _by_blocks(query, key, value, size=size)
+        kernel = "xla"
     if kernel == "xla":
         return jax.nn.dot_product_attention(query, key, value)
     # JAX has cuDNN's gradients for even lengths only, and the time token makes the
@@ -37,3 +72,20 @@ def attend(
         query, key, value, key_value_seq_lengths=lengths, implementation="cudnn"
     )
     return made[:, :length]
+
+
+def _by_blocks(
+    query: jax.Array, key: jax.Array, value: jax.Array, *, size: int
+) -> jax.Array:
+    @jax.checkpoint
+    def block(queries: jax.Array) -> jax.Array:
+        return jax.nn.dot_product_attention(queries, key, value)
+
+    batch, length, *rest = query.shape
+    whole = length // size * size
+    blocks = query[:, :whole].reshape(batch, -1, size, *rest)
+    made = jax.lax.map(block, jnp.moveaxis(blocks, 1, 0))
+    made = jnp.moveaxis(made, 0, 1).reshape(batch, whole, *rest)
+    if whole == length:
+        return made
+    return jnp.concatenate([made, block(query[:, whole:])], axis=1)

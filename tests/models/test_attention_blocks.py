@@ -1,0 +1,91 @@
+"""Attention in blocks of queries: the results of the whole, in less memory."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_model import TINY
+
+from pix2seq_d.models import Pix2SeqD, attention_kernel
+from pix2seq_d.models.attention_kernel import Blocks, attend
+
+
+@pytest.fixture
+def small_chip(monkeypatch):
+    """Scores of eight queries of the tests' shapes fit, no more."""
+    monkeypatch.setattr(attention_kernel, "_ON_CHIP", 4 * 8 * 2 * 21)
+
+
+def drawn(*shapes):
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    return [jax.random.normal(k, s) for k, s in zip(keys, shapes, strict=True)]
+
+
+def results(kernel, arrays, back):
+    attention = functools.partial(attend, kernel=kernel)
+    made, pull = jax.vjp(attention, *arrays)
+    return made, *pull(back)
+
+
+@pytest.mark.parametrize("length", [16, 21, 5])
+def test_blocks_give_results_and_gradients_of_the_whole(small_chip, length):
+    query, key, value, back = drawn(*((3, n, 2, 8) for n in (length, 21, 21, length)))
+    whole = results("xla", (query, key, value), back)
+    blocks = results(Blocks(images=1), (query, key, value), back)
+    for found, expected in zip(blocks, whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_no_array_has_all_scores(small_chip):
+    query, key, value, back = drawn(*((1, n, 2, 8) for n in (64, 21, 21, 64)))
+
+    def programs(kernel):
+        run = functools.partial(results, kernel)
+        return jax.jit(run).lower((query, key, value), back).as_text()
+
+    assert "x2x64x21x" in programs("xla")
+    assert "x2x64x21x" not in programs(Blocks(images=1))
+    assert "x2x8x21x" in programs(Blocks(images=1))
+
+
+@pytest.mark.parametrize(
+    ("images", "heads", "keys", "queries"),
+    [
+        # As the TPU compiler likes them: docs/performance.md.
+        (1, 8, 4097, 256),
+        (1, 16, 4096, 128),
+        (8, 8, 1025, 128),
+        (8, 8, 4097, 32),
+        (512, 16, 4096, 8),
+    ],
+)
+def test_the_size_of_a_block_follows_from_what_fits(images, heads, keys, queries):
+    assert Blocks(images).queries(heads=heads, keys=keys) == queries
+    assert not Blocks(images).hold(queries=keys, heads=heads, keys=keys)
+
+
+def test_small_scores_are_not_split():
+    assert Blocks(8).hold(queries=257, heads=8, keys=257)
+    arrays = drawn((2, 5, 2, 8), (2, 7, 2, 8), (2, 7, 2, 8))
+    made = jax.make_jaxpr(functools.partial(attend, kernel=Blocks(2)))(*arrays)
+    assert "scan" not in str(made)
+
+
+def test_a_model_in_blocks_estimates_what_it_does_in_one(monkeypatch):
+    monkeypatch.setattr(attention_kernel, "_ON_CHIP", 64)
+    whole = Pix2SeqD(TINY)
+    blocks = dataclasses.replace(whole, attention=Blocks(images=2))
+    variables = whole.init(jax.random.key(1))
+    images, xt = drawn((2, *TINY.image_size, 3), (2, *TINY.mask_size, TINY.num_bits))
+
+    def estimate(model):
+        gamma = jnp.full(2, 0.5)
+        return model.estimate(variables, xt, gamma, model.encode(variables, images))
+
+    assert "scan" in str(jax.make_jaxpr(lambda: estimate(blocks))())
+    np.testing.assert_allclose(
+        estimate(blocks), estimate(whole), rtol=1e-5, atol=1e-5 * TINY.bit_scale
+    )
