@@ -1,0 +1,109 @@
+"""Attention on a TPU by its compiler: all queries at once against blocks of them.
+
+  PYTHONPATH=.venv/libtpu python benchmarks/attention_cycles.py \
+      --config=coco_panoptic:high_res [--images=1,8] [--chip=v5e] [--output=FILE]
+
+Compiles each kind of attention of a config's network alone, forward and with gradients,
+for one chip. Nothing is run: all is an estimate. A minute for each number of images.
+"""
+
+import functools
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+from jax.sharding import SingleDeviceSharding
+from speed import command, report
+
+from pix2seq_d import config as config_lib
+from pix2seq_d.cli import app, dry_run
+from pix2seq_d.dry_run import hlo, memory, topology
+from pix2seq_d.evaluation import text_table
+from pix2seq_d.models import attention_choice
+from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
+
+_SLICES = {"v5e": "v5e:2x2", "v6e": "v6e:2x2"}
+
+
+def main(argv: list[str]) -> None:
+    """Prints a table."""
+    argv = app.resolve_config(argv)
+    values = app.new_flags()
+    app.define_config(values, argv)
+    flags.DEFINE_string("output", None, "JSON file to write.", flag_values=values)
+    flags.DEFINE_list("images", ["1", "8"], "Images of a chip.", flag_values=values)
+    flags.DEFINE_enum("chip", "v5e", list(_SLICES), "For it.", flag_values=values)
+    assert __doc__
+    if not app.parse(values, argv, __doc__):
+        return
+    app.require(values, "config")
+    report.check_output(values.output)
+    config, _ = dry_run.settle(config_lib.from_config_dict(values.config))
+    device = topology.devices(_SLICES[values.chip])[0]
+    rows = []
+    for images in command.counts(values, "images"):
+        for shape in attention_choice.shapes(config.model):
+            blocks = Blocks(images)
+            found = {
+                name: measure(kernel, (images, *shape), config.train.dtype, device)
+                for name, kernel in (("whole", "xla"), ("blocks", blocks))
+            }
+            rows.append({"images": images, "shape": shape, **found})
+    print(table(rows))
+    report.write(values.output, {"chip": values.chip, "attention": rows})
+
+
+def measure(
+    kernel: Kernel, shape: tuple[int, ...], dtype: Any, device: Any
+) -> dict[str, int]:
+    """Cycles forward, cycles and bytes of temporaries with gradients.
+
+    Args:
+      kernel: of `attend`.
+      shape: images, queries, keys, heads, head_dim.
+      dtype: of the arrays.
+      device: description of a chip.
+    """
+    images, queries, keys, *heads = shape
+    place = SingleDeviceSharding(device)
+    arrays = [
+        jax.ShapeDtypeStruct((images, length, *heads), jnp.dtype(dtype), sharding=place)
+        for length in (queries, keys, keys, queries)
+    ]
+    attention = functools.partial(attend, kernel=kernel)
+
+    def pulled(query: Any, key: Any, value: Any, back: Any) -> Any:
+        return jax.vjp(attention, query, key, value)[1](back)
+
+    forward = memory.compile_traced(jax.jit(attention).trace(*arrays[:3]))
+    both = memory.compile_traced(jax.jit(pulled).trace(*arrays))
+    return {
+        "forward": hlo.estimated_cycles(forward.as_text()),
+        "both": hlo.estimated_cycles(both.as_text()),
+        "temporaries": both.memory_analysis().temp_size_in_bytes,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: Mcycles, MB."""
+    head = ["images", "queries", "keys", "heads"]
+    for name in ("forward", "with gradients", "MB with gradients"):
+        head += [f"{name}, whole", "blocks"]
+    body = []
+    for row in rows:
+        queries, keys, heads, width = row["shape"]
+        found = [str(row["images"]), str(queries), str(keys), f"{heads} of {width}"]
+        for name, unit, digits in (
+            ("forward", 1e6, 2),
+            ("both", 1e6, 2),
+            ("temporaries", 1e6, 0),
+        ):
+            found += [f"{row[k][name] / unit:,.{digits}f}" for k in ("whole", "blocks")]
+        body.append(found)
+    return text_table.markdown(head, body)
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, "attention_cycles"))
