@@ -210,7 +210,7 @@ def origins(
     found: Evaluated, training: Mapping[str, Any], config: str
 ) -> Iterator[str]:
     """Settings, commit, versions, hardware, seed, and the commands."""
-    model, planned = found.model(training), found.trained.config.train.num_steps
+    model = found.model(training)
     facts = {
         "config": f"`{config}`, and what the command names",
         **card.network_facts(model),
@@ -219,8 +219,6 @@ def origins(
     written = (found.folder / states.METRICS).stat().st_mtime
     day = datetime.datetime.fromtimestamp(written, datetime.UTC).date()
     facts["evaluated"] = f"{day.isoformat()}; by which commit is not recorded"
-    if found.trained.step < planned:
-        facts["steps"] += f"; {planned:,} are planned"
     yield card.fact_list(facts)
     lines = [*training["commands"], found.command()]
     yield "```bash\n" + "\n".join(lines) + "\n```"

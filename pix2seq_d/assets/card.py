@@ -135,9 +135,11 @@ def network_facts(model: Model) -> dict[str, str]:
 def training_facts(model: Model) -> dict[str, str]:
     """How it samples, and its training."""
     config, training = model.config, model.about["training"]
+    planned = config.train.num_steps
+    more = f"; {planned:,} are planned" if model.step < planned else ""
     return {
         "sampler": provenance.sampler(config),
-        "steps": f"{model.step:,} of {config.train.batch_size} examples",
+        "steps": f"{model.step:,} of {config.train.batch_size} examples{more}",
         "seed": str(config.train.seed),
         "training": f"{duration(training['seconds'])} on {training['hardware']}",
         "ended": training["ended"],
