@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
     rows = []
     for images in command.counts(values, "images"):
         for shape in attention_choice.shapes(config.model):
-            blocks = Blocks(images)
+            blocks = Blocks(1)
             found = {
                 name: measure(kernel, (images, *shape), config.train.dtype, device)
                 for name, kernel in (("whole", "xla"), ("blocks", blocks))

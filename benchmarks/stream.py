@@ -73,8 +73,7 @@ def main(argv: list[str]) -> None:
                 config.model,
                 dtype=jnp.dtype(config.train.dtype),
                 attention=attention_choice.best(
-                    *(config.model, config.train.dtype, jax.local_devices()[:1]),
-                    images=1,
+                    config.model, config.train.dtype, jax.local_devices()[:1]
                 ),
             ),
             diffusion=config.diffusion,

@@ -116,7 +116,7 @@ def abstract(kind: str, config: Any, *, batch: int = 1, device: Any = None) -> W
     if kind == "train_step":
         return _training(config)
     sizes = config.model
-    model = _model(config, batch, device or jax.local_devices()[0])
+    model = _model(config, device or jax.local_devices()[0])
     variables = _variables(model)
     images = jax.ShapeDtypeStruct((batch, *sizes.image_size, 3), jnp.float32)
     encode = jax.jit(functools.partial(_encode, model=model))
@@ -141,7 +141,7 @@ def abstract(kind: str, config: Any, *, batch: int = 1, device: Any = None) -> W
     raise ValueError(f"no workload {kind!r}; choose one of {', '.join(KINDS)}")
 
 
-def _model(config: Any, images: int, device: Any) -> Pix2SeqD:
+def _model(config: Any, device: Any) -> Pix2SeqD:
     """The network as prediction makes it for a device."""
     dtype = config.train.dtype
     settings: dict[str, Any] = {"dtype": jnp.dtype(dtype)}
@@ -150,9 +150,7 @@ def _model(config: Any, images: int, device: Any) -> Pix2SeqD:
     except ImportError:  # revisions with XLA's attention only
         pass
     else:
-        settings["attention"] = attention_choice.best(
-            config.model, dtype, [device], images=images
-        )
+        settings["attention"] = attention_choice.best(config.model, dtype, [device])
     return Pix2SeqD(config.model, **settings)
 
 

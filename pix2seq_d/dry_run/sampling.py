@@ -28,9 +28,7 @@ def trace(config: Config, mesh: Mesh | None = None) -> Any:
     dtype = config.train.dtype
     model = Pix2SeqD(config.model, dtype=jnp.dtype(dtype))
     if mesh is not None:
-        kernel = attention_choice.best(
-            config.model, dtype, mesh.devices.flat, images=batch
-        )
+        kernel = attention_choice.best(config.model, dtype, mesh.devices.flat)
         model = dataclasses.replace(model, attention=kernel)
     settings = {"model": model, "diffusion": config.diffusion}
     variables = variable_shapes(config.model)

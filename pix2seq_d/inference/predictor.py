@@ -33,12 +33,7 @@ class Predictor:
         model = Pix2SeqD(
             config.model,
             dtype=jnp.dtype(dtype),
-            attention=attention_choice.best(
-                config.model,
-                dtype,
-                mesh.devices.flat,
-                images=config.evaluation.batch_size,
-            ),
+            attention=attention_choice.best(config.model, dtype, mesh.devices.flat),
         )
         layout, place = Layout(mesh), meshes.over_batch(mesh)
         encode = functools.partial(_encode, layout=layout, model=model)

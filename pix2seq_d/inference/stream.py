@@ -111,7 +111,7 @@ class Stream:
         self._variables = jax.device_put(trained.variables, self._device)
         self._retire_after = frames - 1 if retire_after is None else retire_after
         dtype = config.train.dtype
-        attention = attention_choice.best(config.model, dtype, [self._device], images=1)
+        attention = attention_choice.best(config.model, dtype, [self._device])
         self._step = _compiled(config.model, dtype, config.diffusion, attention)
         # Where its results are, too: else the second frame would compile anew.
         self._memory = jax.device_put(video.start(1, config.model), self._device)

@@ -38,9 +38,7 @@ class VideoPredictor:
             model=Pix2SeqD(
                 config.model,
                 dtype=jnp.dtype(dtype),
-                attention=attention_choice.best(
-                    config.model, dtype, mesh.devices.flat, images=mesh.size
-                ),
+                attention=attention_choice.best(config.model, dtype, mesh.devices.flat),
             ),
             diffusion=config.diffusion,
         )

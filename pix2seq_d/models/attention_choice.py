@@ -21,9 +21,7 @@ Shape = tuple[int, int, int, int]  # queries, keys, heads, head_dim
 TOLERANCE = 0.03
 
 
-def best(
-    config: ModelConfig, dtype: Any, devices: Iterable[Any], *, images: int
-) -> Kernel:
+def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
     """The kernel for a model on some devices.
 
     TPUs take blocks, GPUs cuDNN's where it proves right there: it is tried once, on
@@ -33,12 +31,11 @@ def best(
     Args:
       config: of the model.
       dtype: compute dtype.
-      devices: that will run it, or descriptions of some.
-      images: that all of them have at once.
+      devices: that will run it, a batch split over them, or descriptions of some.
     """
     devices = list(devices)
     if all(d.platform == "tpu" for d in devices):
-        return Blocks(-(-images // len(devices)))
+        return Blocks(len(devices))
     if jnp.dtype(dtype) != jnp.bfloat16 or not all(map(is_gpu, devices)):
         return "xla"
     own = tuple(d for d in devices if d.process_index == jax.process_index())

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 # blocks of 67 MB in some programs, in others not (docs/performance.md).
 _ON_CHIP = 40e6
 _MOST = 256  # queries of a block: more gain nothing
+_LEAST = 3  # 8 queries, whether they fit or not
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,19 +20,17 @@ class Blocks:
     The scores of a block stay on the chip; the backward pass makes them again.
 
     Attributes:
-      images: that a device has at once.
+      devices: that a batch is split over.
     """
 
-    images: int
+    devices: int
 
-    def queries(self, *, heads: int, keys: int) -> int:
-        """Of one block, a power of two."""
-        fitting = int(_ON_CHIP / (4 * self.images * heads * keys))
-        return min(_MOST, 1 << max(fitting.bit_length() - 1, 3))
-
-    def hold(self, *, queries: int, heads: int, keys: int) -> bool:
-        """Whether one block holds all queries."""
-        return 4 * self.images * heads * queries * keys <= _ON_CHIP
+    def queries(self, batch: int, queries: int, *, heads: int, keys: int) -> int:
+        """How many of the queries of a batch one block has: all, or a power of two."""
+        fitting = int(_ON_CHIP / (4 * -(-batch // self.devices) * heads * keys))
+        if queries <= fitting:
+            return queries
+        return min(_MOST, 1 << max(fitting.bit_length() - 1, _LEAST))
 
 
 Kernel = Literal["xla", "cudnn"] | Blocks
@@ -52,9 +51,9 @@ def attend(
       [B, L, heads, head_dim].
     """
     if isinstance(kernel, Blocks):
-        heads, keys = key.shape[2], key.shape[1]
-        if not kernel.hold(queries=query.shape[1], heads=heads, keys=keys):
-            size = kernel.queries(heads=heads, keys=keys)
+        _, keys, heads, _ = key.shape
+        size = kernel.queries(*query.shape[:2], heads=heads, keys=keys)
+        if size < query.shape[1]:
             return _by_blocks(query, key, value, size=size)
         kernel = "xla"
     if kernel == "xla":
@@ -77,9 +76,13 @@ def attend(
 def _by_blocks(
     query: jax.Array, key: jax.Array, value: jax.Array, *, size: int
 ) -> jax.Array:
+    # So that the gradients of all blocks are summed in float32.
+    exact = key.astype(jnp.float32), value.astype(jnp.float32)
+
     @jax.checkpoint
     def block(queries: jax.Array) -> jax.Array:
-        return jax.nn.dot_product_attention(queries, key, value)
+        rounded = (x.astype(queries.dtype) for x in exact)
+        return jax.nn.dot_product_attention(queries, *rounded)
 
     batch, length, *rest = query.shape
     whole = length // size * size

@@ -77,12 +77,7 @@ def make(config: Config, mesh: Mesh) -> Program:
         dtype=jnp.dtype(train.dtype),
         remat=train.remat,
         freeze_batch_norm=train.freeze_batch_norm,
-        attention=attention_choice.best(
-            config.model,
-            train.dtype,
-            mesh.devices.flat,
-            images=train.batch_size // parts * config.diffusion.noise_draws,
-        ),
+        attention=attention_choice.best(config.model, train.dtype, mesh.devices.flat),
     )
     optimizer = optimizers.make(config.optimizer, num_steps=train.num_steps)
     init = functools.partial(states.init, model=model, optimizer=optimizer)

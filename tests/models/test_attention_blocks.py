@@ -34,7 +34,7 @@ def results(kernel, arrays, back):
 def test_blocks_give_results_and_gradients_of_the_whole(small_chip, length):
     query, key, value, back = drawn(*((3, n, 2, 8) for n in (length, 21, 21, length)))
     whole = results("xla", (query, key, value), back)
-    blocks = results(Blocks(images=1), (query, key, value), back)
+    blocks = results(Blocks(1), (query, key, value), back)
     for found, expected in zip(blocks, whole, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -47,37 +47,54 @@ def test_no_array_has_all_scores(small_chip):
         return jax.jit(run).lower((query, key, value), back).as_text()
 
     assert "x2x64x21x" in programs("xla")
-    assert "x2x64x21x" not in programs(Blocks(images=1))
-    assert "x2x8x21x" in programs(Blocks(images=1))
+    assert "x2x64x21x" not in programs(Blocks(1))
+    assert "x2x8x21x" in programs(Blocks(1))
 
 
 @pytest.mark.parametrize(
-    ("images", "heads", "keys", "queries"),
+    ("batch", "queries", "heads", "keys", "block"),
     [
         # As the TPU compiler likes them: docs/performance.md.
-        (1, 8, 4097, 256),
-        (1, 16, 4096, 128),
-        (8, 8, 1025, 128),
-        (8, 8, 4097, 32),
-        (512, 16, 4096, 8),
+        (1, 4097, 8, 4097, 256),
+        (1, 4096, 16, 4096, 128),
+        (8, 1025, 8, 1025, 128),
+        (8, 4097, 8, 4097, 32),
+        (8, 257, 8, 257, 257),
+        (1, 1025, 8, 1025, 1025),
+        (512, 4096, 16, 4096, 8),
     ],
 )
-def test_the_size_of_a_block_follows_from_what_fits(images, heads, keys, queries):
-    assert Blocks(images).queries(heads=heads, keys=keys) == queries
-    assert not Blocks(images).hold(queries=keys, heads=heads, keys=keys)
+def test_the_size_of_a_block_follows_from_what_fits(batch, queries, heads, keys, block):
+    for devices in (1, 4):
+        found = Blocks(devices).queries(
+            batch * devices, queries, heads=heads, keys=keys
+        )
+        assert found == block
 
 
-def test_small_scores_are_not_split():
-    assert Blocks(8).hold(queries=257, heads=8, keys=257)
-    arrays = drawn((2, 5, 2, 8), (2, 7, 2, 8), (2, 7, 2, 8))
-    made = jax.make_jaxpr(functools.partial(attend, kernel=Blocks(2)))(*arrays)
-    assert "scan" not in str(made)
+def test_gradients_of_many_blocks_are_as_exact_as_of_one(monkeypatch):
+    monkeypatch.setattr(attention_kernel, "_ON_CHIP", 1)
+    exact = [x.astype(jnp.bfloat16) for x in drawn(*4 * [(1, 512, 1, 8)])]
+    *arrays, back = exact
+    wide = [x.astype(jnp.float32) for x in exact]
+    right = results("xla", wide[:3], wide[3])
+
+    def errors(kernel):
+        found = results(kernel, arrays, back)
+        return [
+            float(jnp.linalg.norm(a.astype(jnp.float32) - b) / jnp.linalg.norm(b))
+            for a, b in zip(found, right, strict=True)
+        ]
+
+    assert Blocks(1).queries(1, 512, heads=1, keys=512) == 8  # 64 blocks
+    for blocks, whole in zip(errors(Blocks(1)), errors("xla"), strict=True):
+        assert blocks < 1.5 * whole < 0.01
 
 
 def test_a_model_in_blocks_estimates_what_it_does_in_one(monkeypatch):
     monkeypatch.setattr(attention_kernel, "_ON_CHIP", 64)
     whole = Pix2SeqD(TINY)
-    blocks = dataclasses.replace(whole, attention=Blocks(images=2))
+    blocks = dataclasses.replace(whole, attention=Blocks(1))
     variables = whole.init(jax.random.key(1))
     images, xt = drawn((2, *TINY.image_size, 3), (2, *TINY.mask_size, TINY.num_bits))
 
@@ -85,7 +102,8 @@ def test_a_model_in_blocks_estimates_what_it_does_in_one(monkeypatch):
         gamma = jnp.full(2, 0.5)
         return model.estimate(variables, xt, gamma, model.encode(variables, images))
 
-    assert "scan" in str(jax.make_jaxpr(lambda: estimate(blocks))())
+    for model, scans in ((whole, False), (blocks, True)):
+        assert ("scan" in str(jax.make_jaxpr(lambda m=model: estimate(m))())) == scans
     np.testing.assert_allclose(
         estimate(blocks), estimate(whole), rtol=1e-5, atol=1e-5 * TINY.bit_scale
     )
