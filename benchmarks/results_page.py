@@ -113,7 +113,7 @@ class Evaluated:
         """Of the latest checkpoint of a workdir.
 
         Raises:
-          UsageError: it is not evaluated, or one of videos.
+          UsageError: it is not evaluated, or not on all images, or one of videos.
         """
         trained = checkpoint.load(workdir)
         folder = workdir / evaluate.EVALUATION / str(trained.step)
@@ -127,6 +127,11 @@ class Evaluated:
         if "vpq" in metrics:
             raise app.UsageError(
                 f"--workdir={workdir}: its results are of videos; pages are of images"
+            )
+        if metrics.get("left_out"):
+            raise app.UsageError(
+                f"{path}: --limit left out {metrics['left_out']} images; run "
+                f"python -m launch.evaluate --workdir={workdir} without it"
             )
         fields = config_lib.to_config_dict(trained.config).to_dict()
         fields |= {name: metrics[key] for name, key in _MADE_WITH.items()}

@@ -135,8 +135,12 @@ def test_a_baseline_of_other_data_is_refused(workdir, baseline, tmp_path, capsys
     assert not (tmp_path / "tiny.md").exists()
 
 
-def test_a_training_that_is_not_evaluated_is_refused(workdir, tmp_path, capsys):
+def test_a_training_that_is_not_evaluated_as_a_whole_is_refused(workdir, tmp_path, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(workdir, copy)
+    (path,) = copy.glob("evaluation/*/metrics.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"left_out": 2}))
+    line = error_of(capsys, arguments(copy, tmp_path))
+    assert "--limit left out 2 images; run python -m launch.evaluate" in line
     shutil.rmtree(copy / "evaluation")
     assert "launch.evaluate --workdir=" in error_of(capsys, arguments(copy, tmp_path))
