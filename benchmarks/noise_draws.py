@@ -66,6 +66,11 @@ def main(argv: list[str]) -> None:
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "config", "workdir")
+    if jax.default_backend() != "cpu":
+        raise app.UsageError(
+            "the trainings are processes of their own, and this one holds the "
+            "accelerator that they need; JAX_PLATFORMS=cpu measures on the CPU"
+        )
     given = [one for one in argv if one.lstrip("-").startswith("config")]
     workdir = Path(values.workdir).resolve()
     if workdir.exists():

@@ -67,14 +67,14 @@ def activations(
 
 
 def _sizes(program: Program) -> tuple[set[int], set[int], set[int]]:
-    """Elements of gradients whole, of a device's share of them, and of moments."""
+    """Elements of parameters whole, of parts of their gradients, and of moments."""
     params = jax.tree.leaves(program.state.variables["params"])
-    share: set[int] = {
+    parts: set[int] = {
         math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in params
     }
-    whole = {leaf.size for leaf in params} | _parts_of_the_last_layer(program)
+    parts |= _parts_of_the_last_layer(program)
     moments: Any = jax.tree.leaves(program.state.variables["batch_stats"])
-    return whole, share, {leaf.size for leaf in moments}
+    return {leaf.size for leaf in params}, parts, {leaf.size for leaf in moments}
 
 
 def _parts_of_the_last_layer(program: Program) -> set[int]:
@@ -87,7 +87,7 @@ def _parts_of_the_last_layer(program: Program) -> set[int]:
 
 
 def _purpose(
-    one: Collective, whole: set[int], share: set[int], moments: set[int]
+    one: Collective, whole: set[int], parts: set[int], moments: set[int]
 ) -> str:
     size = math.prod(one.shape)
     if size == 1:
@@ -95,7 +95,7 @@ def _purpose(
     reduces = one.op in ("all-reduce", "reduce-scatter")
     if reduces and len(one.shape) == 1 and size in moments and "/norm/" in one.path:
         return "batch-norm moments"
-    if reduces and size in whole | share:
+    if reduces and size in whole | parts:
         return "gradients"
     if one.op == "all-gather" and size in whole:
         return "parameters"

@@ -107,8 +107,8 @@ class Attention(nn.Module):
                 self._project(memory, "key"), self._project(memory, "value")
             )
         # Parameters may be drawn anywhere.
-        kernel = "xla" if self.is_initializing() else self.attention
-        y = attend(query, *memory, kernel=kernel)
+        attention = "xla" if self.is_initializing() else self.attention
+        y = attend(query, *memory, kernel=attention)
         kernel = self.param(
             "out_kernel", glorot, (self.num_heads, self.head_dim, x.shape[-1])
         )

@@ -135,7 +135,9 @@ def test_a_baseline_of_other_data_is_refused(workdir, baseline, tmp_path, capsys
     assert not (tmp_path / "tiny.md").exists()
 
 
-def test_a_training_that_is_not_evaluated_as_a_whole_is_refused(workdir, tmp_path, capsys):
+def test_a_training_that_is_not_evaluated_as_a_whole_is_refused(
+    workdir, tmp_path, capsys
+):
     copy = tmp_path / "copy"
     shutil.copytree(workdir, copy)
     (path,) = copy.glob("evaluation/*/metrics.json")
