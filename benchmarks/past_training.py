@@ -13,11 +13,30 @@ from pix2seq_d.data import sources
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.training import checkpoint, ledger
 from pix2seq_d.training import checkpoint_format as formats
+from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.workdir import CHECKPOINTS, FREE_FIELDS
 from pix2seq_d.training.writer import JSON_LINES
 from pix2seq_d.visualize.curves import read_metrics
 
 VERSIONS = ("jax", "jaxlib", "flax")
+
+
+def training(
+    trained: Trained, workdir: Path, *, base: str, hardware: str
+) -> dict[str, Any]:
+    """What `card` says of a training.
+
+    Args:
+      trained: a checkpoint of it.
+      workdir: of the training.
+      base: as of `commands`.
+      hardware: that it was trained on, for people.
+    """
+    return {
+        "commands": commands(workdir, trained.config, trained.labels, base),
+        "hardware": hardware,
+        **history(workdir, trained.step),
+    }
 
 
 def commands(workdir: Path, config: Config, labels: LabelSpace, base: str) -> list[str]:

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import past_training
 from absl import flags
-from past_training import commands, history, place
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.assets import card
@@ -64,13 +64,9 @@ def main(argv: list[str]) -> None:
     app.require(values, "workdir", "config", "hardware", "name")
     workdir = Path(values.workdir).resolve()
     found = Evaluated.read(workdir)
-    training = {
-        "commands": commands(
-            workdir, found.trained.config, found.trained.labels, values.config
-        ),
-        "hardware": values.hardware,
-        **history(workdir, found.trained.step),
-    }
+    training = past_training.training(
+        found.trained, workdir, base=values.config, hardware=values.hardware
+    )
     baseline = found.baseline(Path(values.baseline)) if values.baseline else None
     target = Path(values.output) / f"{values.name}.md"
     figure = target.with_suffix(".svg")
@@ -145,7 +141,7 @@ class Evaluated:
             for name, value in config_lib.flatten(self.config).items()
             if value != trained[name]
         ]
-        where = f"--workdir={place(str(self.trained.workdir))}"
+        where = f"--workdir={past_training.place(str(self.trained.workdir))}"
         return shlex.join(["python", "-m", "launch.evaluate", where, *changed, *more])
 
     def model(self, training: Mapping[str, Any]) -> Model:
@@ -188,7 +184,7 @@ def scores(
         "unit": "images",
         "scores": card.scores(metrics),
     }
-    name = Path(place(str(found.trained.workdir))).name
+    name = Path(past_training.place(str(found.trained.workdir))).name
     yield card.result(name, found.model(training), evaluation, found.command())
     rows = {"this model": metrics}
     if baseline:

@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import past_training
 from absl import flags
-from past_training import VERSIONS, commands, history, place
 
 from pix2seq_d import assets
 from pix2seq_d.assets import card
@@ -56,15 +56,13 @@ def main(argv: list[str]) -> None:
         path = assets.file_of(values.name)
         workdir = Path(values.workdir).resolve()
         trained = checkpoint.load(workdir, step=values.step)
-        training = {
-            "commands": commands(
-                workdir, trained.config, trained.labels, values.config
-            ),
-            "hardware": values.hardware,
-            **history(workdir, trained.step),
-        }
+        training = past_training.training(
+            trained, workdir, base=values.config, hardware=values.hardware
+        )
         start = trained.config.init.from_
-        config = trained.config.replaced(init={"from_": start and place(start)})
+        config = trained.config.replaced(
+            init={"from_": start and past_training.place(start)}
+        )
         model = (trained.variables, config, labels_now(trained), trained.step)
         about = {"training": training, **scored(values.name, model)}
         model_file.save(path, Model(*model, about=about))
@@ -109,7 +107,10 @@ def scored(name: str, model: tuple[Any, ...]) -> dict[str, Any]:
                 }
             )
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    versions = {package: importlib.metadata.version(package) for package in VERSIONS}
+    versions = {
+        package: importlib.metadata.version(package)
+        for package in past_training.VERSIONS
+    }
     return {"evaluations": found, "evaluated": {"day": day, "versions": versions}}
 
 
