@@ -35,7 +35,8 @@ from pix2seq_d.evaluation.image_scores import reports
 from pix2seq_d.evaluation.runner import Evaluation
 from pix2seq_d.inference.image import decode_labels
 from pix2seq_d.inference.predictor import Predictor, eval_settings
-from pix2seq_d.models import Pix2SeqD, attention_choice
+from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.progress import Progress
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint
@@ -140,10 +141,9 @@ def score(
         size=config.model.image_size,
     )
     positions = range(positions.start, min(positions.stop, len(source)))
-    mesh, dtype = meshes.make_mesh(), config.train.dtype
+    mesh = meshes.make_mesh()
     predictor = Predictor(config, mesh, seed=0)
-    kernel = attention_choice.best(config.model, dtype, mesh.devices.flat)
-    model = Pix2SeqD(config.model, dtype=jnp.dtype(dtype), attention=kernel)
+    model = model_on(config.model, config.train.dtype, mesh.devices.flat)
     schedule = config.diffusion.sample_schedule.make()
     plans: dict[tuple[int, bytes], tuple[np.ndarray, list[str]]] = {}
     for n, setting in itertools.product(steps, chosen):

@@ -13,7 +13,6 @@ import sys
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -22,7 +21,7 @@ from pix2seq_d.cli import app
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.shapes_video import ShapesVideo
 from pix2seq_d.inference import video
-from pix2seq_d.models import Pix2SeqD, attention_choice
+from pix2seq_d.models.attention_choice import model_on
 
 _COMPARED = 24
 _WARM = 100
@@ -69,13 +68,7 @@ def main(argv: list[str]) -> None:
     whole = jax.jit(
         functools.partial(
             video.next_frames,
-            model=Pix2SeqD(
-                config.model,
-                dtype=jnp.dtype(config.train.dtype),
-                attention=attention_choice.best(
-                    config.model, config.train.dtype, jax.local_devices()[:1]
-                ),
-            ),
+            model=model_on(config.model, config.train.dtype, jax.local_devices()[:1]),
             diffusion=config.diffusion,
         )
     )

@@ -144,14 +144,11 @@ def abstract(kind: str, config: Any, *, batch: int = 1, device: Any = None) -> W
 def _model(config: Any, device: Any) -> Pix2SeqD:
     """The network as prediction makes it for a device."""
     dtype = config.train.dtype
-    settings: dict[str, Any] = {"dtype": jnp.dtype(dtype)}
     try:
-        from pix2seq_d.models import attention_choice
+        from pix2seq_d.models.attention_choice import model_on
     except ImportError:  # revisions with XLA's attention only
-        pass
-    else:
-        settings["attention"] = attention_choice.best(config.model, dtype, [device])
-    return Pix2SeqD(config.model, **settings)
+        return Pix2SeqD(config.model, dtype=jnp.dtype(dtype))
+    return model_on(config.model, dtype, [device])
 
 
 def _estimate_of(model: Pix2SeqD) -> Any:

@@ -1,6 +1,5 @@
 """The sampler of a config, traced and not compiled: one mask, or a video's next one."""
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -11,7 +10,8 @@ from jax.sharding import Mesh
 from pix2seq_d.config import Config
 from pix2seq_d.dry_run import flops
 from pix2seq_d.inference import image, video
-from pix2seq_d.models import Pix2SeqD, attention_choice, variable_shapes
+from pix2seq_d.models import Pix2SeqD, variable_shapes
+from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.sharding import mesh as meshes
 
 
@@ -26,10 +26,10 @@ def trace(config: Config, mesh: Mesh | None = None) -> Any:
     """
     batch = 1 if mesh is None else mesh.size * images_of_a_device(config, mesh.size)
     dtype = config.train.dtype
-    model = Pix2SeqD(config.model, dtype=jnp.dtype(dtype))
-    if mesh is not None:
-        kernel = attention_choice.best(config.model, dtype, mesh.devices.flat)
-        model = dataclasses.replace(model, attention=kernel)
+    if mesh is None:
+        model = Pix2SeqD(config.model, dtype=jnp.dtype(dtype))
+    else:
+        model = model_on(config.model, dtype, mesh.devices.flat)
     settings = {"model": model, "diffusion": config.diffusion}
     variables = variable_shapes(config.model)
     images = jax.ShapeDtypeStruct((batch, *config.model.image_size, 3), jnp.float32)

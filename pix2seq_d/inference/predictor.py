@@ -10,7 +10,8 @@ import numpy as np
 from pix2seq_d.config import Config, DiffusionConfig
 from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.inference import image
-from pix2seq_d.models import Features, Pix2SeqD, attention_choice
+from pix2seq_d.models import Features, Pix2SeqD
+from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.layout import Layout
 
@@ -29,12 +30,7 @@ class Predictor:
 
     def __init__(self, config: Config, mesh: jax.sharding.Mesh, *, seed: int) -> None:
         self.mesh, self._seed, self._diffusion = mesh, seed, config.diffusion
-        dtype = config.train.dtype
-        model = Pix2SeqD(
-            config.model,
-            dtype=jnp.dtype(dtype),
-            attention=attention_choice.best(config.model, dtype, mesh.devices.flat),
-        )
+        model = model_on(config.model, config.train.dtype, mesh.devices.flat)
         layout, place = Layout(mesh), meshes.over_batch(mesh)
         encode = functools.partial(_encode, layout=layout, model=model)
         self._encode = jax.jit(encode, out_shardings=place)

@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2seq_d.atomic_file import replacing
-from pix2seq_d.config import DiffusionConfig, ModelConfig
+from pix2seq_d.config import DiffusionConfig
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.inference import postprocess, video
 from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.tracks import Tracks, advance
 from pix2seq_d.inference.video import VideoState
 from pix2seq_d.labels import LabelSpace
-from pix2seq_d.models import Pix2SeqD, attention_choice
-from pix2seq_d.models.attention_kernel import Kernel
+from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.panoptic import PanopticMap, Segment, runs
 from pix2seq_d.training.checkpoint import Trained
 
@@ -110,9 +110,8 @@ class Stream:
         self._device = jax.local_devices()[0] if device is None else device
         self._variables = jax.device_put(trained.variables, self._device)
         self._retire_after = frames - 1 if retire_after is None else retire_after
-        dtype = config.train.dtype
-        attention = attention_choice.best(config.model, dtype, [self._device])
-        self._step = _compiled(config.model, dtype, config.diffusion, attention)
+        model = model_on(config.model, config.train.dtype, [self._device])
+        self._step = _compiled(model, config.diffusion)
         # Where its results are, too: else the second frame would compile anew.
         self._memory = jax.device_put(video.start(1, config.model), self._device)
         self._tracks = Tracks.start(config.model.max_instances)
@@ -199,15 +198,9 @@ class Stream:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(
-    model: ModelConfig, dtype: str, diffusion: DiffusionConfig, attention: Kernel
-) -> Any:
+def _compiled(model: Pix2SeqD, diffusion: DiffusionConfig) -> Any:
     """The frame's function; one for all streams of these settings."""
-    step = functools.partial(
-        video.next_frame,
-        model=Pix2SeqD(model, dtype=jnp.dtype(dtype), attention=attention),
-        diffusion=diffusion,
-    )
+    step = functools.partial(video.next_frame, model=model, diffusion=diffusion)
     return jax.jit(step, donate_argnums=1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pix2seq_d.config import Config
 from pix2seq_d.inference import video
 from pix2seq_d.inference.video import VideoState
-from pix2seq_d.models import Pix2SeqD, attention_choice
+from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.layout import Layout
 
@@ -30,16 +30,11 @@ class VideoPredictor:
     def __init__(self, config: Config, mesh: jax.sharding.Mesh, *, seed: int) -> None:
         self.mesh = mesh
         self._config = config.model
-        dtype = config.train.dtype
         predict = functools.partial(
             _predict,
             seed=seed,
             layout=Layout(mesh),
-            model=Pix2SeqD(
-                config.model,
-                dtype=jnp.dtype(dtype),
-                attention=attention_choice.best(config.model, dtype, mesh.devices.flat),
-            ),
+            model=model_on(config.model, config.train.dtype, mesh.devices.flat),
             diffusion=config.diffusion,
         )
         place = meshes.over_batch(mesh)

@@ -12,6 +12,7 @@ import numpy as np
 
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
+from pix2seq_d.models.pix2seq_d import Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.gather import gather
 
@@ -43,6 +44,12 @@ def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
     # A program has to be the same in all of its processes.
     several = len({d.process_index for d in devices}) > 1
     return "xla" if any(gather(found) if several else [found]) else "cudnn"
+
+
+def model_on(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Pix2SeqD:
+    """The network with the kernel of `best`, whose arguments these are."""
+    kernel = best(config, dtype, devices)
+    return Pix2SeqD(config, dtype=jnp.dtype(dtype), attention=kernel)
 
 
 def is_gpu(device: Any) -> bool:

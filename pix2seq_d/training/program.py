@@ -10,7 +10,8 @@ import optax
 from jax.sharding import Mesh
 
 from pix2seq_d.config import Config, ConfigError
-from pix2seq_d.models import Pix2SeqD, attention_choice
+from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding import rules
 from pix2seq_d.sharding.layout import Layout
@@ -72,12 +73,10 @@ def make(config: Config, mesh: Mesh) -> Program:
         if parts > 1
         else "train.batch_size",
     )
-    model = Pix2SeqD(
-        config.model,
-        dtype=jnp.dtype(train.dtype),
+    model = dataclasses.replace(
+        model_on(config.model, train.dtype, mesh.devices.flat),
         remat=train.remat,
         freeze_batch_norm=train.freeze_batch_norm,
-        attention=attention_choice.best(config.model, train.dtype, mesh.devices.flat),
     )
     optimizer = optimizers.make(config.optimizer, num_steps=train.num_steps)
     init = functools.partial(states.init, model=model, optimizer=optimizer)
