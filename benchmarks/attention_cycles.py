@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from absl import flags
 from jax.sharding import SingleDeviceSharding
 from speed import command, report
+from tpu_cycles import SLICES
 
 from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, dry_run
@@ -23,8 +24,6 @@ from pix2seq_d.dry_run import hlo, memory, topology
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.models import attention_choice
 from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
-
-_SLICES = {"v5e": "v5e:2x2", "v6e": "v6e:2x2"}
 
 
 def main(argv: list[str]) -> None:
@@ -34,14 +33,14 @@ def main(argv: list[str]) -> None:
     app.define_config(values, argv)
     flags.DEFINE_string("output", None, "JSON file to write.", flag_values=values)
     flags.DEFINE_list("images", ["1", "8"], "Images of a chip.", flag_values=values)
-    flags.DEFINE_enum("chip", "v5e", list(_SLICES), "For it.", flag_values=values)
+    flags.DEFINE_enum("chip", "v5e", list(SLICES), "For it.", flag_values=values)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "config")
     report.check_output(values.output)
     config, _ = dry_run.settle(config_lib.from_config_dict(values.config))
-    device = topology.devices(_SLICES[values.chip])[0]
+    device = topology.devices(SLICES[values.chip])[0]
     rows = []
     for images in command.counts(values, "images"):
         for shape in attention_choice.shapes(config.model):
@@ -95,12 +94,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         queries, keys, heads, width = row["shape"]
         found = [str(row["images"]), str(queries), str(keys), f"{heads} of {width}"]
-        for name, unit, digits in (
-            ("forward", 1e6, 2),
-            ("both", 1e6, 2),
-            ("temporaries", 1e6, 0),
-        ):
-            found += [f"{row[k][name] / unit:,.{digits}f}" for k in ("whole", "blocks")]
+        for name, digits in (("forward", 2), ("both", 2), ("temporaries", 0)):
+            found += [f"{row[k][name] / 1e6:,.{digits}f}" for k in ("whole", "blocks")]
         body.append(found)
     return text_table.markdown(head, body)
 

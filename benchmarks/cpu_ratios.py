@@ -119,8 +119,8 @@ def main(argv: list[str]) -> None:
         tables = {"first version": compare.table(revision, found)}
         keep({"first_version": revision, "first": found}, tables)
         for case in first_cases():
-            spent = profiled(case)
-            shown = f"{op_times.table(spent)}\n\n{arithmetic(case, spent)}"
+            spent, line = profiled(case)
+            shown = f"{op_times.table(spent)}\n\n{line}"
             keep({f"time of {case.kind}": spent}, {f"time of tiny {case.name}": shown})
     if "official" in values.parts:
         compared: list[Official] = []
@@ -156,19 +156,17 @@ def first_cases() -> list[Case]:
     ]
 
 
-def profiled(case: Case) -> list[OpTime]:
-    """Where this tree's time goes in a case."""
+def profiled(case: Case) -> tuple[list[OpTime], str]:
+    """Where this tree's time goes in a case, and how fast its arithmetic is."""
     config = workloads.config_of(case.fields)
     runner = Runner(workloads.make(case.kind, config, batch=case.batch))
     runner.seconds(2)
-    return op_times.measure(runner)
+    spent = op_times.measure(runner)
+    return spent, arithmetic(spent, gflop=flops.of(runner.traced.jaxpr) / 1e9)
 
 
-def arithmetic(case: Case, spent: list[OpTime]) -> str:
+def arithmetic(spent: list[OpTime], *, gflop: float) -> str:
     """A line on how fast convolutions and products are, beside a plain product."""
-    config = workloads.config_of(case.fields)
-    work = workloads.abstract(case.kind, config, batch=case.batch)
-    gflop = flops.of(work.function.trace(*work.arguments).jaxpr) / 1e9
     kinds = ("convolution", "product")
     busy = sum(one.seconds for one in spent if one.kind.startswith(kinds))
     rest = sum(one.seconds for one in spent) - busy

@@ -29,7 +29,7 @@ from pix2seq_d.dry_run import measure as step_measure
 from pix2seq_d.evaluation import text_table
 
 # The smallest slice of each; a part is compiled for one of its chips.
-_SLICES = {"v5e": "v5e:2x2", "v6e": "v6e:2x2", "v5p": "v5p:2x2x1"}
+SLICES = {"v5e": "v5e:2x2", "v6e": "v6e:2x2", "v5p": "v5p:2x2x1"}
 
 
 def main(argv: list[str]) -> None:
@@ -41,12 +41,12 @@ def main(argv: list[str]) -> None:
     define = functools.partial(flags.DEFINE_list, flag_values=values)
     define("parts", ["encode", "decoder_step"], f"Of {', '.join(workloads.KINDS)}.")
     define("images", ["8"], "Images of a chip.")
-    define("chips", ["v5e"], f"Of {', '.join(_SLICES)}.")
+    define("chips", ["v5e"], f"Of {', '.join(SLICES)}.")
     flags.DEFINE_integer("costliest", 10, "Operations listed.", flag_values=values)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
-    for name, known in (("parts", workloads.KINDS), ("chips", tuple(_SLICES))):
+    for name, known in (("parts", workloads.KINDS), ("chips", tuple(SLICES))):
         for value in values[name].value:
             if value not in known:
                 raise app.UsageError(f"--{name}={value}: choose of {', '.join(known)}")
@@ -77,7 +77,7 @@ def measure(config: Config, part: str, chip: str, *, images: int) -> dict[str, A
       ValueError: libtpu is missing.
       DoesNotFit: it needs more memory than a chip has.
     """
-    device = topology.devices(_SLICES[chip])[0]
+    device = topology.devices(SLICES[chip])[0]
     if part == "train_step":
         config = config.replaced(train={"batch_size": images})
         program = step_measure.program_of(config, [device])
