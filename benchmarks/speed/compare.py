@@ -212,7 +212,7 @@ def table(revision: str, found: Sequence[Compared]) -> str:
         [
             one.name,
             *(
-                f"{cost[name] / unit:,.4g}"
+                "-" if cost[name] is None else f"{cost[name] / unit:,.4g}"
                 for name, unit in units.items()
                 for cost in (one.cost_there, one.cost_here)
             ),

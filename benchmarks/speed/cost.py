@@ -37,9 +37,10 @@ class Cost:
       seconds: of single calls.
       model_flops: arithmetic that the images need, as `model_flops` counts it.
       flops: of the traced program, loops as often as they turn, recomputation included.
-      xla_flops: XLA's count of the traced program, each loop once.
+      xla_flops: XLA's count of the traced program, each loop once; None where it does
+        not count.
       bytes: that the compiled operations of a device read and write, loops as often as
-        they turn.
+        they turn; likewise.
       temporaries: bytes of a device that the program allocates while it runs.
       planned: bytes of a device with arguments and results.
       peak: most bytes of a device so far in this process; None where it does not say.
@@ -53,8 +54,8 @@ class Cost:
     seconds: Spread
     model_flops: float
     flops: int
-    xla_flops: float
-    bytes: float
+    xla_flops: float | None
+    bytes: float | None
     temporaries: int
     planned: int
     peak: float | None
@@ -114,6 +115,7 @@ def measure(
     runner.seconds(_WARM_UP)
     seconds = Spread.of(runner.seconds(repeats))
     xla, text = runner.xla_cost(), runner.compiled.as_text()
+    moved, planned = xla["bytes"], memory.of(runner.compiled)
     rate = model_flops / seconds.median / _devices(runner.compiled) / 1e12
     peak = throughput.memory().get("peak_memory_gb")
     return Cost(
@@ -123,9 +125,9 @@ def measure(
         model_flops=model_flops,
         flops=flops.of(runner.traced.jaxpr),
         xla_flops=xla["flops"],
-        bytes=xla["bytes"] * hlo.loop_factor(text),
-        temporaries=round(xla["temporaries"]),
-        planned=memory.of(runner.compiled).total,
+        bytes=None if moved is None else moved * hlo.loop_factor(text),
+        temporaries=planned.temporaries,
+        planned=planned.total,
         peak=None if peak is None else peak * 1e9,
         compile_s=runner.compile_s,
         mfu=rate / peaks.product if peaks.product else None,

@@ -31,11 +31,11 @@ def costs(found: Sequence[Cost], peaks: Peaks) -> str:
         _row("images/s", found, lambda c: c.images / c.seconds.median),
         _row("GFLOP a call, model", found, lambda c: c.model_flops / 1e9),
         _row("GFLOP a call, whole program", found, lambda c: c.flops / 1e9),
-        _row("GFLOP a call, XLA, loops once", found, lambda c: c.xla_flops / 1e9),
+        _row("GFLOP a call, XLA, loops once", found, lambda c: _giga(c.xla_flops)),
         _row("GFLOP/s, model", found, lambda c: c.model_flops / c.seconds.median / 1e9),
         _row("MFU %, of the measured product", found, lambda c: _percent(c.mfu)),
         _row("MFU %, of the vendor's peak", found, lambda c: _percent(c.vendor_mfu)),
-        _row("GB moved a call and device", found, lambda c: c.bytes / 1e9),
+        _row("GB moved a call and device", found, lambda c: _giga(c.bytes)),
         _row("MB temporary", found, lambda c: c.temporaries / 1e6),
         _row("MB planned", found, lambda c: c.planned / 1e6),
         _row("MB peak so far", found, lambda c: c.peak and c.peak / 1e6),
@@ -59,6 +59,10 @@ def number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _giga(count: float | None) -> float | None:
+    return None if count is None else count / 1e9
 
 
 def _percent(share: float | None) -> float | None:

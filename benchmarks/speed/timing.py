@@ -83,15 +83,16 @@ class Runner:
             self.result = result
         return found
 
-    def xla_cost(self) -> dict[str, float]:
+    def xla_cost(self) -> dict[str, float | None]:
         """XLA's {'flops', 'bytes', 'temporaries'} of one call; each loop counts once.
 
         `flops` are those of the program as it is traced: the CPU's compiler makes
         calls of some products, whose arithmetic it does not know. `bytes` are read and
-        written by the compiled operations, `temporaries` allocated.
+        written by the compiled operations, `temporaries` allocated. What XLA does not
+        count is None: on CUDA it counts no program before it is compiled (jax 0.11.2).
         """
         return {
-            "flops": self._lowered.cost_analysis()["flops"],
-            "bytes": self.compiled.cost_analysis()["bytes accessed"],
+            "flops": (self._lowered.cost_analysis() or {}).get("flops"),
+            "bytes": (self.compiled.cost_analysis() or {}).get("bytes accessed"),
             "temporaries": self.compiled.memory_analysis().temp_size_in_bytes,
         }

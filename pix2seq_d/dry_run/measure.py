@@ -25,7 +25,8 @@ class Measured:
       collectives: what devices exchange in a step.
       flops: of the traced step, all devices together, loops as often as they turn;
         element-wise work and `remat` included.
-      xla_flops: XLA's count for one device, after its optimisations; each loop once.
+      xla_flops: XLA's count for one device, after its optimisations; each loop once;
+        None where it does not count.
       cycles: the TPU compiler's estimate for one device; 0 for other compilers.
       compile_seconds: tracing included.
     """
@@ -35,7 +36,7 @@ class Measured:
     memory: Memory
     collectives: tuple[Collective, ...]
     flops: int
-    xla_flops: float
+    xla_flops: float | None
     cycles: int
     compile_seconds: float
 
@@ -67,7 +68,7 @@ def measure(config: Config, devices: Sequence[Any]) -> Measured:
         memory=memory.of(compiled),
         collectives=hlo.collectives(text),
         flops=flops.of(traced.jaxpr),
-        xla_flops=compiled.cost_analysis()["flops"],
+        xla_flops=(compiled.cost_analysis() or {}).get("flops"),
         cycles=hlo.estimated_cycles(text),
         compile_seconds=seconds,
     )

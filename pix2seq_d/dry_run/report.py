@@ -38,6 +38,13 @@ def sampling(mask_flops: Mapping[int, int]) -> str:
     return f"sampling     {', '.join(costs)} a mask"
 
 
+def _counted(found: Measured) -> str:
+    if found.xla_flops is None:
+        return ""
+    counted = f"{found.xla_flops / 1e12:,.4g} TFLOP"
+    return f"; XLA counts {counted} on each device, loops once"
+
+
 def measured(found: Measured) -> str:
     """What the compiled step says: memory, sharding, traffic, time where estimated."""
     memory, program = found.memory, found.program
@@ -45,8 +52,7 @@ def measured(found: Measured) -> str:
     parts = [
         f"whole step   {found.flops / 1e12:,.4g} TFLOP without padding, element-wise "
         "work and remat included",
-        f"compiled     in {found.compile_seconds:.0f} s; XLA counts "
-        f"{found.xla_flops / 1e12:,.4g} TFLOP on each device, loops once",
+        f"compiled     in {found.compile_seconds:.0f} s{_counted(found)}",
         "",
         "memory of one device while a step runs, MB",
         _amount("arguments: state and batch", memory.arguments),

@@ -19,7 +19,7 @@ sys.path.append(str(ROOT / "benchmarks"))  # where a script there finds `speed`
 
 import encode as encode_command  # noqa: E402
 import sample as sample_command  # noqa: E402
-from speed import command, op_times, workloads  # noqa: E402
+from speed import command, cost, op_times, report, workloads  # noqa: E402
 from speed.command import Item  # noqa: E402
 from speed.timing import Runner, Work  # noqa: E402
 
@@ -168,3 +168,17 @@ def _compared_worktrees():
         text=True,
     ).stdout
     return set(re.findall("^worktree (.*pix2seq_d_compare_.*)$", listed, re.MULTILINE))
+
+
+def test_what_xla_does_not_count_is_left_out(monkeypatch):
+    """As on CUDA, where a program is not counted before it is compiled."""
+    for stage in (jax.stages.Lowered, jax.stages.Compiled):
+        monkeypatch.setattr(stage, "cost_analysis", lambda self: None)
+    work = Work(jax.jit(lambda x: 2 * x), (jnp.ones(4),), images=1)
+    peaks = cost.Peaks(product=None, vendor=None)
+    found = cost.measure(work, name="twice", repeats=1, model_flops=4, peaks=peaks)
+    assert found.xla_flops is None
+    assert found.bytes is None
+    text = report.costs([found], peaks)
+    assert re.search(r"\| GFLOP a call, XLA, loops once +\| +- \|", text)
+    assert re.search(r"\| GB moved a call and device +\| +- \|", text)
