@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 # Every device has examples of its own, whatever part of the state it holds.
@@ -20,12 +21,15 @@ def make_mesh(
 ) -> Mesh:
     """Mesh (data, fsdp) over all devices of all processes, Auto-typed.
 
+    Devices of several slices (TPU), or of several nodes (GPU), which JAX calls slices,
+    too, share a copy of the state within a slice where it has room for `fsdp`.
+
     Args:
       devices: devices to take; None takes `jax.devices()`.
       data: devices along `data`; -1: all that `fsdp` leaves.
       fsdp: devices that share one copy of the state.
     Raises:
-      ValueError: the axes do not use up the devices.
+      ValueError: the axes do not use up the devices, or `fsdp` takes a part of a slice.
     """
     devices = jax.devices() if devices is None else devices
     count = len(devices)
@@ -36,13 +40,31 @@ def make_mesh(
             f"config field sharding.fsdp={fsdp}{given} does not divide the {count} "
             f"devices; take data * fsdp = {count}"
         )
-    # jax.make_mesh would default to Explicit axes, under which plain matmuls
-    # can raise ShardingTypeError.
-    return jax.make_mesh(
-        (found, fsdp),
-        BATCH_AXES,
-        axis_types=(AxisType.Auto, AxisType.Auto),
-        devices=devices,
+    # Explicit axes, jax.make_mesh's default, let plain matmuls raise ShardingTypeError;
+    # it also refuses several slices, and axes that split one of a TPU's torus.
+    types = (AxisType.Auto, AxisType.Auto)
+    return Mesh(_arranged(devices, found, fsdp), BATCH_AXES, axis_types=types)
+
+
+def _arranged(devices: Sequence[Any], data: int, fsdp: int) -> np.ndarray:
+    """The devices as [data, fsdp]; along `fsdp` near ones, for it exchanges most."""
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    if slices == 1:
+        return mesh_utils.create_device_mesh(
+            (data, fsdp), devices, allow_split_physical_axes=True
+        )
+    size = len(devices) // slices
+    if size % fsdp == 0:
+        within, across = (size // fsdp, fsdp), (slices, 1)
+    elif fsdp % size == 0:
+        within, across = (1, size), (data, fsdp // size)
+    else:
+        raise ValueError(
+            f"config field sharding.fsdp={fsdp}: a slice (of GPUs: a node) has {size} "
+            f"devices; take a divisor or a multiple of {size}"
+        )
+    return mesh_utils.create_hybrid_device_mesh(
+        within, across, devices, allow_split_physical_axes=True
     )
 
 

@@ -1,6 +1,8 @@
 """A trained model in one file (ours): safetensors of the moving average.
 
-The arrays are float16, named by their path (`params/encoder/...`), and read as float32.
+The arrays are float16, those with numbers beyond its range float32 (variances of an
+ImageNet start, whose kernels are for images in 0..255), named by their path
+(`params/encoder/...`), and read as float32.
 The file's metadata holds two texts: `pix2seq_d`, JSON of format, step, config,
 categories and what else is known about the model, and `crc32` of that and the arrays.
 """
@@ -57,19 +59,18 @@ def save(path: Path, model: Model) -> None:
 
     Args:
       path: ends in `.safetensors`.
-      model: its arrays are rounded to float16.
+      model: its arrays are rounded to float16 where that can hold them.
     Raises:
-      ValueError: another suffix, or a weight that float16 cannot hold.
+      ValueError: another suffix, or a weight that is no finite number.
       OSError: it cannot be written.
     """
     if path.suffix != assets.SUFFIX:
         raise ValueError(f"{path}: name the file of a model *{assets.SUFFIX}")
     arrays = {}
     for name, leaf in _flat(model.variables).items():
-        with np.errstate(over="ignore"):
-            arrays[name] = np.asarray(leaf, np.float16)
-        if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"{name} has values that float16 cannot hold")
+        if not np.isfinite(leaf).all():
+            raise ValueError(f"{name} has values that are not finite")
+        arrays[name] = _stored(np.asarray(leaf, np.float32))
     text = json.dumps(
         {
             "format": FORMAT,
@@ -103,7 +104,7 @@ def load(path: Path) -> Model:
     except ValueError as error:  # says which file, and what to do
         raise CheckpointError(str(error)) from error
     try:
-        stored = {name: array.astype(np.float16) for name, array in arrays.items()}
+        stored = {name: _stored(array) for name, array in arrays.items()}
         if str(_crc32(found[_ABOUT], stored)) != found.get(_CRC32):
             raise ValueError("it was changed since it was saved (CRC-32)")
         content = json.loads(found[_ABOUT])
@@ -139,6 +140,12 @@ def is_model(path: Path) -> bool:
         return _ABOUT in weight_files.metadata(path)
     except ValueError:
         return False
+
+
+def _stored(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.isfinite(half).all() else array
 
 
 def _flat(variables: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The device mesh: batches are split over it, the state is everywhere."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -45,3 +47,33 @@ def test_uneven_batches_are_refused():
     meshes.check_batch_size(16, mesh, field="train.batch_size")
     with pytest.raises(ValueError, match=r"train\.batch_size=12 .* multiple of 8"):
         meshes.check_batch_size(12, mesh, field="train.batch_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class Gpu:
+    """What JAX says of a GPU of a node among several."""
+
+    id: int
+    slice_index: int
+    platform: str = "gpu"
+    device_kind: str = "NVIDIA H100"
+    process_index: int = 0
+
+
+def test_a_copy_of_the_state_stays_within_a_node_where_it_fits():
+    """jax.make_mesh refuses several nodes of GPUs, and several slices of TPUs."""
+    gpus = [Gpu(id=i, slice_index=i // 4) for i in range(8)]
+    order = [gpus[i] for i in (5, 0, 3, 6, 1, 4, 7, 2)]
+
+    def nodes(**sharding):
+        mesh = meshes.make_mesh(order, **sharding)
+        assert sorted(d.id for d in mesh.devices.flat) == list(range(8))
+        return [[d.slice_index for d in row] for row in mesh.devices]
+
+    assert nodes() == [[0]] * 4 + [[1]] * 4
+    assert nodes(fsdp=2) == [[0, 0], [0, 0], [1, 1], [1, 1]]
+    assert nodes(fsdp=4) == [[0] * 4, [1] * 4]
+    assert nodes(fsdp=8) == [[0] * 4 + [1] * 4]
+    six = [Gpu(id=i, slice_index=i // 2) for i in range(6)]
+    with pytest.raises(ValueError, match=r"sharding\.fsdp=3: a slice .* multiple of 2"):
+        meshes.make_mesh(six, fsdp=3)

@@ -1,6 +1,7 @@
 """On a v5e:4x4 devices exchange what data parallelism needs, and nothing else."""
 
 import pytest
+from jax.experimental import topologies
 
 from configs import coco_panoptic, shapes
 from pix2seq_d import config as config_lib
@@ -64,6 +65,21 @@ def test_memory_and_exchange_are_known_before_the_code_is(tiny_step):
     assert found.bytes > memory.arguments
     assert exchanged(found) == exchanged(tiny_step)
     assert found.compile_seconds < tiny_step.compile_seconds
+
+
+def test_a_copy_of_the_state_stays_within_one_of_two_slices():
+    """jax.make_mesh refuses two slices."""
+    topology.devices("v5e:4x4")  # sets what libtpu asks for
+    two = topologies.get_topology_desc("v5e:4x4", platform="tpu", num_slices=2)
+    fields = tiny()
+    fields.train.batch_size = 32
+    fields.sharding.fsdp = 4
+    found = measure.measure(settled(fields), two.devices)
+    rows = found.program.mesh.devices
+    assert rows.shape == (8, 4)
+    slices = [{device.slice_index for device in row} for row in rows]
+    assert slices == [{0}] * 4 + [{1}] * 4
+    assert ("parameters", "all-gather", 4) in exchanged(found)
 
 
 def test_chips_sample_by_themselves_in_one_loop():

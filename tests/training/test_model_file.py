@@ -138,11 +138,25 @@ def test_damage_ends_in_one_line(file, tmp_path, capsys, damage, words):
     assert words in line
 
 
-def test_weights_that_float16_cannot_hold_are_not_saved(model, tmp_path):
-    large = jax.tree.map(lambda x: x * 1e6, model.variables)
+def test_arrays_beyond_float16_stay_float32(model, tmp_path):
+    """As variances of a training that began with an ImageNet ResNet."""
+    large = jax.tree.map(lambda x: x * 1e6, model.variables["batch_stats"])
+    variables = {**model.variables, "batch_stats": large}
     path = tmp_path / "large.safetensors"
-    with pytest.raises(ValueError, match="norm/mean has values that float16 cannot"):
-        model_file.save(path, dataclasses.replace(model, variables=large))
+    model_file.save(path, dataclasses.replace(model, variables=variables))
+    found = model_file.load(path).variables["batch_stats"]
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(large), strict=True):
+        beyond = np.abs(b).max() >= 65520
+        kept = np.asarray(b, np.float32 if beyond else np.float16)
+        np.testing.assert_array_equal(np.asarray(a), kept)
+    assert max(np.abs(x).max() for x in jax.tree.leaves(found)) > 65520
+
+
+def test_no_number_is_not_saved(model, tmp_path):
+    bad = jax.tree.map(lambda x: x * np.nan, model.variables)
+    path = tmp_path / "bad.safetensors"
+    with pytest.raises(ValueError, match="norm/mean has values that are not finite"):
+        model_file.save(path, dataclasses.replace(model, variables=bad))
     with pytest.raises(ValueError, match=r"a\.npz: name the file of a model"):
         model_file.save(tmp_path / "a.npz", model)
     assert not list(tmp_path.iterdir())
