@@ -80,7 +80,7 @@ def test_segments_are_counted_from_1_and_a_crowd_is_void():
 
 @pytest.mark.parametrize(
     ("share", "factor"),
-    [(0.0, 0.05), (0.009, 0.5), (0.02, 1.0), (0.51, 0.5), (1.0, 0.0)],
+    [(0.0, 0.05), (0.009, 0.5), (0.0195, 1), (0.02, 1), (0.51, 0.5), (1.0, 0.0)],
 )
 def test_the_rate_rises_then_falls_to_0_with_the_time(share, factor):
     assert RECIPE.warmup == 0.02
