@@ -24,6 +24,7 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import shlex
 import sys
@@ -58,6 +59,9 @@ def main(argv: list[str]) -> None:
     app.require(values, "root", "resnet", "output")
     root, resnet, output = (Path(values[k].value) for k in ("root", "resnet", "output"))
     check_inputs(root, resnet)
+    for name in ("minutes", "learning_rate", "color_jitter"):
+        if not 0 <= values[name].value < math.inf:
+            raise app.UsageError(f"--{name}={values[name].value}: take a number from 0")
     recipe = Recipe(
         minutes=values.minutes,
         batch=values.batch,

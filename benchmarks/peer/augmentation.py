@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    Batch = tuple[Tensor, list[Tensor], list[Tensor]]
+
+_TRIES = 100
+
 
 def batch_rows(count: int, recipe: Recipe) -> "Iterator[Tensor]":
     """Rows of each batch; every image once before one comes again."""
@@ -25,15 +29,22 @@ def batch_rows(count: int, recipe: Recipe) -> "Iterator[Tensor]":
         yield rows
 
 
-def draw_batch(
-    split: Split, rows: "Tensor", recipe: Recipe
-) -> "tuple[Tensor, list[Tensor], list[Tensor]]":
+def draw_batch(split: Split, rows: "Tensor", recipe: Recipe) -> "Batch":
     """Augmented images and their targets.
 
     Returns:
       pixels [B, 3, H, W]; for each image masks [n, H, W] float32 and labels [n]. An
       image without a segment in its crop is left out.
+    Raises:
+      ValueError: again and again no crop has any.
     """
+    for _ in range(_TRIES):
+        if batch := _try_batch(split, rows, recipe):
+            return batch
+    raise ValueError(f"no segment in {_TRIES} crops of images {rows.tolist()}")
+
+
+def _try_batch(split: Split, rows: "Tensor", recipe: Recipe) -> "Batch | None":
     from torch.nn import functional as f
 
     height, width = split.images.shape[2:]
@@ -46,7 +57,7 @@ def draw_batch(
     present = _present(number, split.labels.shape[1])
     kept = [k for k, found in enumerate(present) if len(found)]
     if not kept:
-        return draw_batch(split, rows, recipe)
+        return None
     masks, labels = [], []
     for k in kept:
         found = present[k].to(rows.device)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from pix2seq_d.convert import weight_files
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,11 +43,10 @@ def load_resnet(backbone: Any, path: Path) -> "list[nn.Module]":
     """
     import torch
 
-    arrays = np.load(path)
+    known = places()
+    arrays = weight_files.read(path, lambda name: name.rpartition("/")[0] in known)
     norms = []
-    for name, place in places().items():
-        if f"{name}/kernel" not in arrays:
-            raise ValueError(f"{path}: has no {name}/kernel; give a ResNet-50 v1")
+    for name, place in known.items():
         layer = backbone.get_submodule(place)
         norm = layer.normalization
         targets = {
@@ -58,7 +57,9 @@ def load_resnet(backbone: Any, path: Path) -> "list[nn.Module]":
             "var": norm.running_var,
         }
         for key, target in targets.items():
-            array = arrays[f"{name}/{key}"].astype(np.float32)
+            if f"{name}/{key}" not in arrays:
+                raise ValueError(f"{path}: has no {name}/{key}; give a ResNet-50 v1")
+            array = arrays[f"{name}/{key}"]
             array = array.transpose(3, 2, 0, 1) if key == "kernel" else array
             if array.shape != tuple(target.shape):
                 raise ValueError(f"{path}: {name}/{key} has shape {array.shape}")

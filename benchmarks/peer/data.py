@@ -50,14 +50,17 @@ def load_split(
 
     index = read_split_index(root, split)
     ids, images, numbers, labels = list(index.rows), [], [], []
+    if not ids:
+        raise ValueError(f"{root}: split {split} has no images")
     for image_id in ids:
         images.append(read_rgb(root / "images" / split / index.images[image_id]))
         panoptic = read_map(index, root / f"panoptic_{split}", image_id)
         number, classes = numbered(panoptic, label_space)
         numbers.append(number)
         labels.append(classes)
-    if len({image.shape for image in images}) > 1 or images[0].shape[0] % 32:
-        raise ValueError(f"{root}: give images of one size, a multiple of 32")
+    sizes = {image.shape[:2] for image in images}
+    if len(sizes) > 1 or any(side % 32 for side in sizes.pop()):
+        raise ValueError(f"{root}: give images of one size, of multiples of 32")
     return Split(
         ids,
         [index.images[image_id] for image_id in ids],

@@ -102,7 +102,7 @@ def peaks_of(measured: Mapping[str, Record]) -> tuple[float, float, str]:
             source = "measured: a bfloat16 product of 8192 x 8192, a copy of 2 GB"
             return 1e12 * peaks["product"], 1e12 * peaks["bandwidth"], source
     vendor = accelerators.named(H200).bf16_tflops
-    return 1e12 * vendor, 1e12 * H200_TB_S, "the vendor's data sheet"
+    return 1e12 * vendor, 1e12 * H200_TB_S, "of the vendor's data sheet"
 
 
 def gpu_table(results: Mapping[str, Any]) -> str:
@@ -132,9 +132,7 @@ def gpu_table(results: Mapping[str, Any]) -> str:
                 *_ours(ours, row, floor),
             ]
         )
-    note = (
-        f"Peaks of {source}: {peak / 1e12:,.0f} TFLOP/s, {bandwidth / 1e12:.1f} TB/s."
-    )
+    note = f"Peaks, {source}: {peak / 1e12:,.0f} TFLOP/s, {bandwidth / 1e12:.1f} TB/s."
     return f"{text_table.markdown(head, rows)}\n\n{note}"
 
 

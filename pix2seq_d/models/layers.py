@@ -147,7 +147,7 @@ def _heads(x: jax.Array, kernel: jax.Array, bias: jax.Array, dtype: Dtype) -> ja
 def gelu(x: jax.Array) -> jax.Array:
     """x Phi(x) = x (1 + erf(x / sqrt 2)) / 2, in float32, of x's dtype (spec 4.3).
 
-    jax.nn.gelu takes erfc, which is as exact where Phi is near 0, but computes an
+    jax.nn.gelu takes erfc, which keeps its digits also where Phi is near 0, but has an
     exponential and two quotients more, and in bfloat16 needs a pass of its own.
     """
     y = x.astype(jnp.float32)

@@ -1,5 +1,7 @@
 """The device mesh: batches are split over both its axes, the state over `fsdp`."""
 
+import collections
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +31,8 @@ def make_mesh(
       data: devices along `data`; -1: all that `fsdp` leaves.
       fsdp: devices that share one copy of the state.
     Raises:
-      ValueError: the axes do not use up the devices, or `fsdp` takes a part of a slice.
+      ValueError: the axes do not use up the devices, or neither does `fsdp` divide the
+        devices of a slice nor these `fsdp`.
     """
     devices = jax.devices() if devices is None else devices
     count = len(devices)
@@ -48,21 +51,24 @@ def make_mesh(
 
 def _arranged(devices: Sequence[Any], data: int, fsdp: int) -> np.ndarray:
     """The devices as [data, fsdp]; along `fsdp` near ones, for it exchanges most."""
-    slices = len({getattr(device, "slice_index", 0) for device in devices})
-    if slices == 1:
+    sizes = collections.Counter(getattr(d, "slice_index", 0) for d in devices)
+    if len(sizes) == 1:
         return mesh_utils.create_device_mesh(
             (data, fsdp), devices, allow_split_physical_axes=True
         )
-    size = len(devices) // slices
-    if size % fsdp == 0:
-        within, across = (size // fsdp, fsdp), (slices, 1)
-    elif fsdp % size == 0:
-        within, across = (1, size), (data, fsdp // size)
-    else:
+    size = math.gcd(*sizes.values())
+    if size % fsdp and (fsdp % size or len(set(sizes.values())) > 1):
         raise ValueError(
-            f"config field sharding.fsdp={fsdp}: a slice (of GPUs: a node) has {size} "
-            f"devices; take a divisor or a multiple of {size}"
+            f"config field sharding.fsdp={fsdp}: slices (of GPUs: nodes) have "
+            f"{sorted(sizes.values())} devices; take a divisor of {size}"
         )
+    if len(set(sizes.values())) > 1:  # JAX arranges equal ones only
+        rows = sorted(devices, key=lambda d: (d.slice_index, d.id))
+        return np.asarray(rows).reshape(data, fsdp)
+    if size % fsdp == 0:
+        within, across = (size // fsdp, fsdp), (len(sizes), 1)
+    else:
+        within, across = (1, size), (data, fsdp // size)
     return mesh_utils.create_hybrid_device_mesh(
         within, across, devices, allow_split_physical_axes=True
     )

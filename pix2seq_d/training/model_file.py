@@ -68,9 +68,10 @@ def save(path: Path, model: Model) -> None:
         raise ValueError(f"{path}: name the file of a model *{assets.SUFFIX}")
     arrays = {}
     for name, leaf in _flat(model.variables).items():
-        if not np.isfinite(leaf).all():
+        array = np.asarray(leaf, np.float32)
+        if not np.isfinite(array).all():
             raise ValueError(f"{name} has values that are not finite")
-        arrays[name] = _stored(np.asarray(leaf, np.float32))
+        arrays[name] = _stored(array)
     text = json.dumps(
         {
             "format": FORMAT,

@@ -75,5 +75,16 @@ def test_a_copy_of_the_state_stays_within_a_node_where_it_fits():
     assert nodes(fsdp=4) == [[0] * 4, [1] * 4]
     assert nodes(fsdp=8) == [[0] * 4 + [1] * 4]
     six = [Gpu(id=i, slice_index=i // 2) for i in range(6)]
-    with pytest.raises(ValueError, match=r"sharding\.fsdp=3: a slice .* multiple of 2"):
+    with pytest.raises(ValueError, match=r"sharding\.fsdp=3: .* \[2, 2, 2\] devices"):
         meshes.make_mesh(six, fsdp=3)
+
+
+def test_nodes_may_have_different_numbers_of_devices():
+    gpus = [Gpu(id=i, slice_index=int(i > 3)) for i in (5, 0, 4, 3, 2, 1)]
+    for fsdp, rows in ((1, 6), (2, 3)):
+        mesh = meshes.make_mesh(gpus, fsdp=fsdp)
+        assert [d.id for d in mesh.devices.flat] == list(range(6))
+        assert mesh.devices.shape == (rows, fsdp)
+    for fsdp in (3, 6):
+        with pytest.raises(ValueError, match=r"\[2, 4\] devices; take a divisor of 2"):
+            meshes.make_mesh(gpus, fsdp=fsdp)
