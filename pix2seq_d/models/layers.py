@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.models.attention_kernel import Kernel, attend
+from pix2seq_d.models.gelu import gelu
 
 Dtype = Any
 
@@ -142,16 +143,6 @@ def keys_values(params: Any, memory: jax.Array, *, dtype: Dtype) -> KeyValue:
 def _heads(x: jax.Array, kernel: jax.Array, bias: jax.Array, dtype: Dtype) -> jax.Array:
     x = jnp.einsum("bld,dhk->blhk", x.astype(dtype), kernel.astype(dtype))
     return x + bias.astype(dtype)
-
-
-def gelu(x: jax.Array) -> jax.Array:
-    """x Phi(x) = x (1 + erf(x / sqrt 2)) / 2, in float32, of x's dtype (spec 4.3).
-
-    jax.nn.gelu takes erfc, which keeps its digits also where Phi is near 0, but has an
-    exponential and two quotients more, and in bfloat16 needs a pass of its own.
-    """
-    y = x.astype(jnp.float32)
-    return (y * (0.5 + 0.5 * jax.lax.erf(y * 0.5**0.5))).astype(x.dtype)
 
 
 class FeedForward(nn.Module):
