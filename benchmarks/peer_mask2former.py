@@ -35,6 +35,7 @@ from absl import flags
 from peer import backbone, data, network, scoring, training
 from peer.recipe import Recipe
 
+from pix2seq_d.atomic_file import replace_text
 from pix2seq_d.cli import app
 from pix2seq_d.evaluation import table
 
@@ -125,8 +126,8 @@ def run(recipe: Recipe, root: Path, resnet: Path, output: Path) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes readable JSON."""
-    path.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    """Writes readable JSON, whole or not at all."""
+    replace_text(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 if __name__ == "__main__":

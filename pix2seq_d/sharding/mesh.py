@@ -56,19 +56,19 @@ def _arranged(devices: Sequence[Any], data: int, fsdp: int) -> np.ndarray:
         return mesh_utils.create_device_mesh(
             (data, fsdp), devices, allow_split_physical_axes=True
         )
-    size = math.gcd(*sizes.values())
-    if size % fsdp and (fsdp % size or len(set(sizes.values())) > 1):
-        raise ValueError(
-            f"config field sharding.fsdp={fsdp}: slices (of GPUs: nodes) have "
-            f"{sorted(sizes.values())} devices; take a divisor of {size}"
-        )
-    if len(set(sizes.values())) > 1:  # JAX arranges equal ones only
+    size, equal = math.gcd(*sizes.values()), len(set(sizes.values())) == 1
+    if size % fsdp == 0 and not equal:  # JAX arranges equal ones only
         rows = sorted(devices, key=lambda d: (d.slice_index, d.id))
         return np.asarray(rows).reshape(data, fsdp)
     if size % fsdp == 0:
         within, across = (size // fsdp, fsdp), (len(sizes), 1)
-    else:
+    elif fsdp % size == 0 and equal:
         within, across = (1, size), (data, fsdp // size)
+    else:
+        raise ValueError(
+            f"config field sharding.fsdp={fsdp}: slices (of GPUs: nodes) have "
+            f"{sorted(sizes.values())} devices; take a divisor of {size}"
+        )
     return mesh_utils.create_hybrid_device_mesh(
         within, across, devices, allow_split_physical_axes=True
     )

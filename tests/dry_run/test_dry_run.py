@@ -121,6 +121,8 @@ def test_the_report_says_it_all(split):
     for part in ("memory of one device", "exchanged between devices", "all-gather"):
         assert part in text
     assert "please report" not in text
+    uncounted = report.measured(dataclasses.replace(split, xla_flops=None))
+    assert f"compiled     in {split.compile_seconds:.0f} s\n" in uncounted
 
 
 def test_device_hours_are_flops_over_what_a_device_does(config):
