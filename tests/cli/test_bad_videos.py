@@ -91,6 +91,16 @@ def same_maps(one, other):
     assert len(np.unique(one[0])) > 2
 
 
+def same_pictures(one, other):
+    """Up to what the encoder may choose otherwise: once, on a busy machine, 0.008 % of
+    the values of a frame, by at most 7. Frames of one video differ in 70 % of them.
+    """
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        away = np.abs(a.astype(int) - b)
+        assert (away > 0).mean() < 1e-3 and away.max() < 32
+
+
 def test_a_variable_frame_rate_lasts_as_long(workdir, tmp_path):
     times = [0, 0.04, 0.08, 0.5, 0.51, 1.7, 1.75]
     images = drawn(len(times))
@@ -120,8 +130,7 @@ def test_a_turned_phone_gives_what_the_upright_one_gives(workdir, tmp_path):
     expected = Written(tmp_path / "upright", "upright")
     assert found.maps[0].shape == SIZE
     same_maps(found.maps, expected.maps)
-    for one, other in zip(found.pictures, expected.pictures, strict=True):
-        np.testing.assert_array_equal(one, other)
+    same_pictures(found.pictures, expected.pictures)
 
 
 def test_a_truncated_file_gives_its_frames_and_says_how_many(workdir, tmp_path, capsys):
@@ -239,8 +248,7 @@ def test_a_broken_frame_of_a_folder_is_mended_and_gone_on_from(
     same_maps(found.maps, expected.maps)
     same_maps(found.palettes, expected.palettes)
     assert found.text == expected.text and found.times == expected.times
-    for one, other in zip(found.pictures, expected.pictures, strict=True):
-        np.testing.assert_array_equal(one, other)
+    same_pictures(found.pictures, expected.pictures)
 
 
 def test_a_broken_first_frame_leaves_no_results(workdir, tmp_path, capsys):
