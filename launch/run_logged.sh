@@ -3,9 +3,9 @@
 #
 #   launch/run_logged.sh [--again] FOLDER COMMAND [ARGUMENT ...]
 #
-# SIGTERM and SIGINT are passed on to the command, whose status is the script's. --again
-# runs a command that ended with 75 (stopped and saved) again, unless the script itself
-# was told to stop.
+# SIGTERM and SIGINT are passed on to the command, whose status is the script's, and the
+# SIGHUP of a terminal that is gone as SIGTERM. --again runs a command that ended with 75
+# (stopped and saved) again, unless the script itself was told to stop.
 set -u
 again=
 if [ "${1:-}" = --again ]; then
@@ -36,7 +36,7 @@ pass_on() {
     stopped=yes
     [ -z "$child" ] || kill "-$1" "$child" 2>/dev/null
 }
-trap 'pass_on TERM' TERM
+trap 'pass_on TERM' TERM HUP
 trap 'pass_on INT' INT
 
 while :; do

@@ -25,7 +25,7 @@ class Stopped(Exception):
 
 
 class Starter:
-    """Starts commands and hands SIGTERM and SIGINT on to the one that runs.
+    """Starts commands and hands SIGTERM, SIGINT and SIGHUP on to the one that runs.
 
     A process group of its own keeps the terminal's Ctrl-C from reaching a command a
     second time, which would end a training without saving.
@@ -38,7 +38,8 @@ class Starter:
     def __enter__(self) -> "Starter":
         self._before = {
             number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP
         }
         return self
 
@@ -76,6 +77,8 @@ class Starter:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signal = number
+        if number == signal.SIGHUP:
+            interrupt.leave_terminal()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 

@@ -1,12 +1,14 @@
-"""SIGTERM and SIGINT ask a training to stop after the step under way (ours).
+"""SIGTERM, SIGINT and SIGHUP ask a training to stop after the step under way (ours).
 
-Schedulers send SIGTERM before they take a machine away. The training saves and ends
-with exit status 75 (EX_TEMPFAIL), on which they may start the same command again.
+Schedulers send SIGTERM before they take a machine away, a terminal SIGHUP when its
+window or connection is gone. The training saves and ends with exit status 75
+(EX_TEMPFAIL), on which schedulers may start the same command again.
 """
 
 import contextlib
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -69,10 +71,25 @@ class Interruption:
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         """Runs in the main thread, between two instructions of Python."""
+        if number == signal.SIGHUP:
+            leave_terminal()  # the listener may not have come to it yet
         self.name = signal.Signals(number).name
         if self._waits:
             self._waits = False
             raise StopRequest
+
+
+def leave_terminal() -> None:
+    """What is printed goes nowhere where it went to a terminal, which is gone.
+
+    Else the next line would end the process by an error before its state is saved.
+    """
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed already
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -93,11 +110,12 @@ def stopping_at_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def watch(*, several: bool = False) -> Iterator[Interruption]:
-    """Takes SIGTERM and SIGINT as requests to stop, as long as the context lasts.
+    """Takes SIGTERM, SIGINT and SIGHUP as requests to stop, while the context lasts.
 
-    A second SIGINT ends the process at once, even while it compiles: a thread reads
-    the signals, which Python itself would see only when the compiler returns. Outside
-    the main thread, where Python allows no handlers, nothing changes.
+    A SIGHUP that is ignored, as under `nohup`, stays ignored. A second SIGINT ends the
+    process at once, even while it compiles: a thread reads the signals, which Python
+    itself would see only when the compiler returns. Outside the main thread, where
+    Python allows no handlers, nothing changes.
 
     Args:
       several: whether the job has several processes. SIGTERM is JAX's then, whose
@@ -113,7 +131,11 @@ def watch(*, several: bool = False) -> Iterator[Interruption]:
         target=_listen, args=(reader, several), name="pix2seq_d-signals", daemon=True
     )
     listener.start()
-    signals = (signal.SIGINT,) if several else (signal.SIGINT, signal.SIGTERM)
+    signals = [signal.SIGINT]
+    if not several:
+        signals.append(signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
     handlers = {s: signal.signal(s, interruption.on_signal) for s in signals}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
@@ -130,9 +152,11 @@ def watch(*, several: bool = False) -> Iterator[Interruption]:
 def _listen(reader: int, several: bool) -> None:
     told = interrupted = False
     while data := os.read(reader, 1):
-        if data[0] not in (signal.SIGINT, signal.SIGTERM):
+        if data[0] not in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             continue
         name = signal.Signals(data[0]).name
+        if name == "SIGHUP":
+            leave_terminal()
         if name == "SIGINT" and interrupted:
             print("\ninterrupted", file=sys.stderr, flush=True)
             os._exit(130)
@@ -144,5 +168,5 @@ def _listen(reader: int, several: bool) -> None:
                 flush=True,
             )
         told, interrupted = True, interrupted or name == "SIGINT"
-        if several and name == "SIGINT":
+        if several and name != "SIGTERM":
             os.kill(os.getpid(), signal.SIGTERM)

@@ -45,7 +45,7 @@ def train(
       ConfigError: a field is wrong, or the workdir holds another training.
       CheckpointError: the state could not be restored or saved.
       NonFiniteError: the loss or the gradient norm became infinite or NaN.
-      Stopped: SIGTERM or SIGINT came; the state is saved.
+      Stopped: SIGTERM, SIGINT or SIGHUP came; the state is saved.
     """
     with ExitStack() as stack:
         interruption = stack.enter_context(

@@ -58,9 +58,11 @@ def test_again_repeats_what_was_stopped_and_nothing_else(cluster):
     assert log_of(cluster.folder).count("it goes on") == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_reaches_the_command_which_is_then_not_repeated(number, cluster):
-    name = number.name.removeprefix("SIG")
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGTERM, "TERM"), (signal.SIGINT, "INT"), (signal.SIGHUP, "TERM")],
+)
+def test_a_signal_reaches_the_command_which_is_then_not_repeated(number, name, cluster):
     cluster.stand_in(
         "program",
         f"trap 'sleep 0.2; echo last word; exit {STOPPED}' {name}\n"

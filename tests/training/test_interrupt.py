@@ -1,10 +1,13 @@
 """Signals become a place to stop at, the same one in all processes."""
 
+import fcntl
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -27,7 +30,7 @@ def python(code, *argv, **options):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_a_request_to_stop_at_the_next_check(number, capfd):
     with interrupt.watch() as interruption:
         interruption.check()
@@ -58,6 +61,52 @@ def test_data_that_does_not_come_is_not_waited_for():
 def test_a_batch_that_comes_is_passed_on():
     with interrupt.watch() as interruption:
         assert interruption.next(iter([3])) == 3
+
+
+HUNG_UP = """
+import sys
+from pathlib import Path
+from pix2seq_d.training import interrupt
+with interrupt.watch() as interruption:
+    print("ready", flush=True)
+    while interruption.name is None:
+        pass
+print("saving", flush=True)
+print("saving", file=sys.stderr, flush=True)
+Path(sys.argv[1]).write_text(interruption.name)
+"""
+
+
+def test_a_terminal_that_is_gone_stops_a_training_and_takes_what_it_prints(tmp_path):
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HUNG_UP, str(tmp_path / "saved")],
+        cwd=ROOT,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(inside)
+    try:
+        assert os.read(terminal, 100).startswith(b"ready")
+        os.close(terminal)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    assert (tmp_path / "saved").read_text() == "SIGHUP"
+
+
+def test_nohup_stays_deaf_to_a_terminal_that_is_gone():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupt.watch() as interruption:
+            os.kill(os.getpid(), signal.SIGHUP)
+            interruption.check()
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_outside_the_main_thread_nothing_changes():
