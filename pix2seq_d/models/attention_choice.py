@@ -13,6 +13,7 @@ import numpy as np
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
 from pix2seq_d.models.pix2seq_d import Pix2SeqD
+from pix2seq_d.models.strips import Strips
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding.gather import gather
 
@@ -47,9 +48,13 @@ def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
 
 
 def model_on(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Pix2SeqD:
-    """The network with the kernel of `best`, whose arguments these are."""
+    """The network with the kernel of `best`, whose arguments these are.
+
+    On TPUs its images are cut into strips where they are few.
+    """
     kernel = best(config, dtype, devices)
-    return Pix2SeqD(config, dtype=jnp.dtype(dtype), attention=kernel)
+    strips = Strips(kernel.devices) if isinstance(kernel, Blocks) else None
+    return Pix2SeqD(config, dtype=jnp.dtype(dtype), attention=kernel, strips=strips)
 
 
 def is_gpu(device: Any) -> bool:

@@ -27,6 +27,7 @@ from pix2seq_d.models.layers import (
     tiny,
     upsample,
 )
+from pix2seq_d.models.strips import Strips, cut, join, of_each
 
 
 @jax.tree_util.register_dataclass
@@ -131,22 +132,20 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, time: jax.Array, *, train: bool) -> jax.Array:
-        """x [B, h, w, C], time [B, E] -> [B, h, w, features]."""
+        """x [B, h, w, C] or strips of it, time [B, E] -> [B, h, w, features]."""
         features, dtype = self.features, self.dtype
+        strips = len(x) // len(time)
         skip = x
         if x.shape[-1] != features:
             skip = conv(features, 1, "skip", dtype)(x)
-        scale, shift = jnp.split(
-            dense(2 * features, "time", jnp.float32)(time)[:, None, None, :],
-            2,
-            axis=-1,
-        )
-        y = nn.silu(group_norm(x.shape[-1], "norm1")(x))
-        y = conv(features, 3, "conv1", dtype)(y)
-        y = group_norm(features, "norm2")(y)
+        time = of_each(dense(2 * features, "time", jnp.float32)(time), strips)
+        scale, shift = jnp.split(time[:, None, None, :], 2, axis=-1)
+        y = nn.silu(group_norm(x.shape[-1], "norm1", strips=strips)(x))
+        y = conv(features, 3, "conv1", dtype, strips=strips)(y)
+        y = group_norm(features, "norm2", strips=strips)(y)
         y = nn.silu(y * (1 + scale) + shift)
         y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
-        y = conv(features, 3, "conv2", dtype, kernel_init=tiny)(y)
+        y = conv(features, 3, "conv2", dtype, kernel_init=tiny, strips=strips)(y)
         # The sum is rounded once; large maps at every step stay in `dtype`.
         y = (y.astype(jnp.float32) + skip) / math.sqrt(2)
         return y.astype(dtype)
@@ -237,6 +236,7 @@ class MaskDecoder(nn.Module):
       dtype: compute dtype; the output is float32.
       remat: what the backward pass computes again (`remat.run`).
       attention: the kernel (`attention_kernel.attend`).
+      strips: how images are cut between convolutions, None for not at all.
     """
 
     config: DecoderConfig
@@ -244,6 +244,7 @@ class MaskDecoder(nn.Module):
     dtype: Any = jnp.float32
     remat: str = "none"
     attention: Kernel = "xla"
+    strips: Strips | None = None
 
     @nn.compact
     def __call__(
@@ -276,9 +277,12 @@ class MaskDecoder(nn.Module):
         widths = [c.dim * m for m in c.channel_multipliers]
         conv_in = InputConv(widths[0], s, dtype, name="input")
         x = conv_in(x, prepared.input)
-        x = group_norm(widths[0], "input_norm")(x).astype(dtype)
-
         last = len(widths) - 1
+        n = 1
+        if self.strips:
+            n = self.strips.number(*x.shape[:2], stride=2**last)
+        x = group_norm(widths[0], "input_norm", strips=n)(cut(x, n)).astype(dtype)
+
         skips = [x]
         for level, (width, blocks) in enumerate(
             zip(widths, c.num_res_blocks, strict=True)
@@ -290,11 +294,14 @@ class MaskDecoder(nn.Module):
                 x = remat.run(block, x, time, remat=self.remat, train=train)
                 skips.append(x)
             if level != last:
-                x = conv(width, 3, f"down{level}_resample", dtype, stride=2)(x)
+                down = conv(
+                    width, 3, f"down{level}_resample", dtype, stride=2, strips=n
+                )
+                x = down(x)
                 skips.append(x)
 
         middle = MiddleTransformer(c, dtype, self.remat, self.attention, name="middle")
-        x = middle(x, time, prepared.memory, train=train)
+        x = cut(middle(join(x, n), time, prepared.memory, train=train), n)
 
         for level in range(last, -1, -1):
             width = widths[level]
@@ -305,11 +312,12 @@ class MaskDecoder(nn.Module):
                 )
                 x = remat.run(block, x, time, remat=self.remat, train=train)
             if level != 0:
-                x = conv(width, 3, f"up{level}_resample", dtype)(upsample(x, 2))
+                up = conv(width, 3, f"up{level}_resample", dtype, strips=n)
+                x = up(upsample(x, 2))
 
-        x = nn.silu(group_norm(widths[0], "output_norm", width=c.dim)(x))
+        norm = group_norm(widths[0], "output_norm", width=c.dim, strips=n)
         # The logits are float32 in a bfloat16 model too (spec 12, porting traps).
-        x = x.astype(jnp.float32)
+        x = join(nn.silu(norm(x)).astype(jnp.float32), n)
         if not head:
             return x
         output = conv(

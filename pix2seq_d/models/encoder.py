@@ -17,6 +17,7 @@ from pix2seq_d.models.layers import (
     layer_norm,
 )
 from pix2seq_d.models.resnet import ResNet
+from pix2seq_d.models.strips import Strips
 
 
 class EncoderLayer(nn.Module):
@@ -57,6 +58,7 @@ class ImageEncoder(nn.Module):
       remat: what the backward pass computes again (`remat.run`).
       freeze_batch_norm: take the moving statistics, and leave them, in training too.
       attention: the kernel (`attention_kernel.attend`).
+      strips: how images are cut, None for not at all.
     """
 
     resnet: ResNetConfig
@@ -65,6 +67,7 @@ class ImageEncoder(nn.Module):
     remat: str = "none"
     freeze_batch_norm: bool = False
     attention: Kernel = "xla"
+    strips: Strips | None = None
 
     @nn.compact
     def __call__(
@@ -77,7 +80,7 @@ class ImageEncoder(nn.Module):
           [B, H/16, W/16, dim] (strides for stem stride 4).
         """
         c, dtype = self.config, self.dtype
-        resnet = ResNet(self.resnet, dtype, self.remat, name="resnet")
+        resnet = ResNet(self.resnet, dtype, self.remat, self.strips, name="resnet")
         # Batch-norm is all that training changes in it.
         c2, c3, c4 = resnet(images, train=train and not self.freeze_batch_norm)
         batch, height, width, channels = c4.shape

@@ -1,12 +1,14 @@
 """Layers shared by encoder, pyramid and decoder, with the reference's initialisers."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pix2seq_d.models import strips as strip
 from pix2seq_d.models.attention_kernel import Kernel, attend
 from pix2seq_d.models.gelu import gelu
 
@@ -30,7 +32,9 @@ def layer_norm(name: str) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name=name)
 
 
-def group_norm(channels: int, name: str, *, width: int | None = None) -> nn.GroupNorm:
+def group_norm(
+    channels: int, name: str, *, width: int | None = None, strips: int = 1
+) -> Callable[[jax.Array], jax.Array]:
     """GroupNorm of min(C / 4, 32) groups, epsilon 1e-5, to float32 (spec 4.4, 4.6).
 
     Where that number does not divide C (the reference fails there), of their
@@ -40,9 +44,14 @@ def group_norm(channels: int, name: str, *, width: int | None = None) -> nn.Grou
       channels: C.
       name: of the module.
       width: in place of C in the number of groups, where the reference has another.
+      strips: that an image is cut into (`strips.cut`).
     """
     groups = math.gcd(channels, max(min((width or channels) // 4, 32), 1))
-    return nn.GroupNorm(num_groups=groups, epsilon=1e-5, dtype=jnp.float32, name=name)
+    norm = nn.GroupNorm(num_groups=groups, epsilon=1e-5, dtype=jnp.float32, name=name)
+    if strips == 1:
+        return norm
+    # It sums over all axes but the first and the last.
+    return lambda x: norm(x.reshape(-1, strips, *x.shape[1:])).reshape(x.shape)
 
 
 def conv(
@@ -53,16 +62,34 @@ def conv(
     *,
     stride: int = 1,
     kernel_init: nn.initializers.Initializer = glorot,
-) -> nn.Conv:
-    """Square convolution with bias, TensorFlow's SAME padding, Glorot kernel."""
-    return nn.Conv(
+    strips: int = 1,
+) -> Callable[[jax.Array], jax.Array]:
+    """Square convolution with bias, TensorFlow's SAME padding, Glorot kernel.
+
+    Args:
+      features: output channels.
+      kernel: side of the kernel.
+      name: of the module.
+      dtype: compute dtype.
+      stride: divides the sides of maps that are cut into strips.
+      kernel_init: draws the kernel.
+      strips: that an image is cut into (`strips.cut`).
+    """
+    before = max(kernel - stride, 0) // 2
+    after = max(kernel - stride, 0) - before
+    convolution = nn.Conv(
         features,
         (kernel, kernel),
         strides=(stride, stride),
-        padding="SAME",
+        padding="SAME" if strips == 1 else ((0, 0), (before, after)),
         kernel_init=kernel_init,
         dtype=dtype,
         name=name,
+    )
+    if strips == 1:
+        return convolution
+    return lambda x: convolution(
+        strip.with_neighbours(x, strips, above=before, below=after)
     )
 
 

@@ -17,6 +17,7 @@ from pix2seq_d.models.decoder import MaskDecoder, Prepared
 from pix2seq_d.models.encoder import ImageEncoder
 from pix2seq_d.models.layers import depth_to_space
 from pix2seq_d.models.pyramid import FeaturePyramid
+from pix2seq_d.models.strips import Strips
 
 Variables = dict[str, Any]
 
@@ -64,6 +65,7 @@ class Pix2SeqD:
       remat: what the backward pass computes again, one of `config.REMAT`.
       freeze_batch_norm: `encode_train` takes the moving statistics and leaves them.
       attention: the kernel, of `attention_choice.best`.
+      strips: how images are cut between convolutions, None for not at all.
     """
 
     config: ModelConfig
@@ -71,6 +73,7 @@ class Pix2SeqD:
     remat: str = "none"
     freeze_batch_norm: bool = False
     attention: Kernel = "xla"
+    strips: Strips | None = None
 
     @functools.cached_property
     def encoder(self) -> ImageEncoder:
@@ -83,13 +86,16 @@ class Pix2SeqD:
             self.remat,
             self.freeze_batch_norm,
             self.attention,
+            self.strips,
         )
 
     @functools.cached_property
     def pyramid(self) -> FeaturePyramid:
         """The Linen module of the feature pyramid."""
         config = self.config
-        return FeaturePyramid(config.pyramid, config.mask_size, self.dtype, self.remat)
+        return FeaturePyramid(
+            config.pyramid, config.mask_size, self.dtype, self.remat, self.strips
+        )
 
     @functools.cached_property
     def decoder(self) -> MaskDecoder:
@@ -99,7 +105,12 @@ class Pix2SeqD:
         if config.prediction == "x_softmax_xent":
             channels = config.softmax_groups * config.num_codes
         return MaskDecoder(
-            config.decoder, channels, self.dtype, self.remat, self.attention
+            config.decoder,
+            channels,
+            self.dtype,
+            self.remat,
+            self.attention,
+            self.strips,
         )
 
     def init(self, key: jax.Array) -> Variables:

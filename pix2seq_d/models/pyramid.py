@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import PyramidConfig
 from pix2seq_d.models import remat
 from pix2seq_d.models.layers import conv, group_norm, upsample
+from pix2seq_d.models.strips import Strips, cut, join
 
 
 class MergeBlock(nn.Module):
@@ -18,23 +19,26 @@ class MergeBlock(nn.Module):
     Attributes:
       dim: output channels.
       dtype: compute dtype; the output is float32.
+      strips: that an image is cut into (`strips.cut`).
     """
 
     dim: int
     dtype: Any = jnp.float32
+    strips: int = 1
 
     @nn.compact
     def __call__(
         self, low: jax.Array, high: jax.Array | None, *, factor: int
     ) -> jax.Array:
         """low [B, h, w, C], high [B, factor h, factor w, dim] or None -> like high."""
+        strips = self.strips
         x = conv(self.dim, 1, "lateral", self.dtype)(low)
-        x = nn.silu(group_norm(self.dim, "lateral_norm")(x))
+        x = nn.silu(group_norm(self.dim, "lateral_norm", strips=strips)(x))
         x = upsample(x, factor)
         if high is not None:
             x = x + high
-        x = conv(self.dim, 3, "merge", self.dtype)(x)
-        return nn.silu(group_norm(self.dim, "merge_norm")(x))
+        x = conv(self.dim, 3, "merge", self.dtype, strips=strips)(x)
+        return nn.silu(group_norm(self.dim, "merge_norm", strips=strips)(x))
 
 
 class FeaturePyramid(nn.Module):
@@ -48,29 +52,37 @@ class FeaturePyramid(nn.Module):
       mask_size: (h, w) of the output.
       dtype: compute dtype.
       remat: what the backward pass computes again (`remat.run`).
+      strips: how images are cut, None for not at all.
     """
 
     config: PyramidConfig
     mask_size: tuple[int, int]
     dtype: Any = jnp.float32
     remat: str = "none"
+    strips: Strips | None = None
 
     @nn.compact
     def __call__(self, maps: Sequence[jax.Array]) -> jax.Array:
         """Maps from high to low resolution -> [B, h, w, C]."""
+        number = 1
+        if self.strips:
+            batch, height = maps[-1].shape[:2]
+            number = self.strips.number(batch, height, stride=1)
+        maps = [cut(x, number) for x in maps]
+        mask_size = self.mask_size[0] // number, self.mask_size[1]
         x = maps[-1]
         for level in range(len(maps) - 1, 0, -1):
             high = maps[level - 1]
-            if high.shape[1] > self.mask_size[0]:
+            if high.shape[1] > mask_size[0]:
                 continue
-            block = MergeBlock(high.shape[-1], self.dtype, name=f"block{level}")
+            block = MergeBlock(high.shape[-1], self.dtype, number, name=f"block{level}")
             factor = _factor(x.shape, high.shape[1:3])
             x = remat.run(block, x, high, remat=self.remat, factor=factor)
-        if x.shape[1:3] != self.mask_size:
-            block = MergeBlock(self.config.dim, self.dtype, name="block0")
-            factor = _factor(x.shape, self.mask_size)
+        if x.shape[1:3] != mask_size:
+            block = MergeBlock(self.config.dim, self.dtype, number, name="block0")
+            factor = _factor(x.shape, mask_size)
             x = remat.run(block, x, None, remat=self.remat, factor=factor)
-        return x.astype(self.dtype)
+        return join(x.astype(self.dtype), number)
 
 
 def _factor(shape: tuple[int, ...], target: tuple[int, ...]) -> int:

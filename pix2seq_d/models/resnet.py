@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import ResNetConfig
 from pix2seq_d.models import remat
 from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
+from pix2seq_d.models.strips import Strips, cut, join, with_neighbours
 
 BASE_WIDTHS = (64, 128, 256)
 GROUP_STRIDES = (1, 2, 2)
@@ -26,6 +27,7 @@ class ConvNorm(nn.Module):
       stride: stride; above 1 the padding is symmetric, else SAME.
       zero_scale: start the norm's scale at 0 (last norm of a block).
       dtype: compute dtype.
+      strips: that an image is cut into (`strips.cut`).
     """
 
     features: int
@@ -33,16 +35,23 @@ class ConvNorm(nn.Module):
     stride: int = 1
     zero_scale: bool = False
     dtype: Any = jnp.float32
+    strips: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[B, H, W, C] -> [B, H / stride, W / stride, features]."""
         side = (self.kernel - 1) // 2
+        rows = side, side
+        if self.strips > 1:
+            # The last row that a stride reaches is the image's last one, or before it.
+            below = max(self.kernel - self.stride - side, 0)
+            x = with_neighbours(x, self.strips, above=side, below=below)
+            rows = 0, 0
         x = nn.Conv(
             self.features,
             (self.kernel, self.kernel),
             strides=(self.stride, self.stride),
-            padding=((side, side), (side, side)),
+            padding=(rows, (side, side)),
             use_bias=False,
             kernel_init=_fan_in,
             dtype=self.dtype,
@@ -68,6 +77,7 @@ class Bottleneck(nn.Module):
       project: whether the shortcut is a strided 1x1 convolution.
       stride_in_1x1: the first 1x1 carries the stride (ResNet v1), not the 3x3.
       dtype: compute dtype; the residual stream is float32.
+      strips: that an image is cut into (`strips.cut`).
     """
 
     features: int
@@ -75,6 +85,7 @@ class Bottleneck(nn.Module):
     project: bool
     stride_in_1x1: bool = False
     dtype: Any = jnp.float32
+    strips: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -86,7 +97,8 @@ class Bottleneck(nn.Module):
             shortcut = block(x, train=train)
         first, second = (1, self.stride)[:: -1 if self.stride_in_1x1 else 1]
         y = ConvNorm(f, 1, first, dtype=dtype, name="conv1")(x, train=train)
-        y = ConvNorm(f, 3, second, dtype=dtype, name="conv2")(nn.relu(y), train=train)
+        block = ConvNorm(f, 3, second, dtype=dtype, strips=self.strips, name="conv2")
+        y = block(nn.relu(y), train=train)
         y = ConvNorm(4 * f, 1, zero_scale=True, dtype=dtype, name="conv3")(
             nn.relu(y), train=train
         )
@@ -107,11 +119,13 @@ class ResNet(nn.Module):
       config: depth, width, stem stride, and where stride and padding are.
       dtype: compute dtype.
       remat: what the backward pass computes again (`remat.run`).
+      strips: how images are cut, None for not at all.
     """
 
     config: ResNetConfig
     dtype: Any = jnp.float32
     remat: str = "none"
+    strips: Strips | None = None
 
     @nn.compact
     def __call__(
@@ -127,14 +141,22 @@ class ResNet(nn.Module):
         def scaled(features: int) -> int:
             return round(features * config.width)
 
-        stem = ConvNorm(scaled(64), 7, 2, dtype=dtype, name="stem")
-        x = remat.run(stem, images.astype(dtype), remat=self.remat, train=train)
+        number = 1
+        if self.strips:
+            batch, height = images.shape[:2]
+            number = self.strips.number(batch, height, stride=4 * config.stem_stride)
+        x = cut(images.astype(dtype), number)
+        stem = ConvNorm(scaled(64), 7, 2, dtype=dtype, strips=number, name="stem")
+        x = remat.run(stem, x, remat=self.remat, train=train)
         x = nn.relu(x)
         if config.stem_stride == 4:
             # TensorFlow's SAME pads bottom and right on even sizes. After the ReLU
             # padding with -inf, as here, and with 0, as Keras does, are the same.
             same = config.stem_pool == "same"
             padding: Any = "SAME" if same else ((1, 1), (1, 1))
+            if number > 1:
+                x = with_neighbours(x, number, above=int(not same), below=int(same))
+                padding = (0, 0), ((0, 1) if same else (1, 0))
             x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=padding)
         stages = []
         for group, (blocks, base, stride) in enumerate(
@@ -148,8 +170,9 @@ class ResNet(nn.Module):
                     project=first,
                     stride_in_1x1=config.stride_in_1x1,
                     dtype=dtype,
+                    strips=number,
                     name=f"group{group}_block{index}",
                 )
                 x = remat.run(block, x, remat=self.remat, train=train)
-            stages.append(x)
+            stages.append(join(x, number))
         return stages[0], stages[1], stages[2]
