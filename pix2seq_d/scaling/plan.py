@@ -13,15 +13,13 @@ RECIPES = (
 )
 SAMPLER_STEPS = (5, 10, 20)
 
-_FSDP: Overrides = (("sharding.fsdp", 4),)
-
 
 def _low_res(slice_name: str) -> Case:
     return Case("train", "coco_panoptic:low_res", slice_name)
 
 
 def _high_res(slice_name: str, batch: int) -> Case:
-    overrides = _FSDP if batch == 16 else (("train.batch_size", batch), *_FSDP)
+    overrides: Overrides = () if batch == 16 else (("train.batch_size", batch),)
     return Case("train", "coco_panoptic:high_res", slice_name, overrides)
 
 
@@ -39,8 +37,7 @@ CASES = (
     _high_res("v5p:4x4x4", 64),
     Case("train", "coco_panoptic:ablation", "v5e:8x8"),
     Case("train", "coco_panoptic:ablation", "v5e:4x4"),
-    Case("train", "cityscapes", "v5e:4x4", _FSDP),
-    Case("train", "cityscapes", "v5e:4x4", (("train.remat", "blocks"), *_FSDP)),
+    Case("train", "cityscapes", "v5e:4x4"),
     Case("train", "cityscapes", "v6e:4x4"),
     Case("train", "cityscapes", "v5p:2x2x4"),
     Case("train", "kitti_step", "v5e:4x8"),
