@@ -32,6 +32,10 @@ class Blocks:
             return queries
         return min(_MOST, 1 << max(fitting.bit_length() - 1, _LEAST))
 
+    def is_alone(self, batch: int) -> bool:
+        """Whether each of several devices has a single example of a batch."""
+        return self.devices > 1 and batch <= self.devices
+
 
 Kernel = Literal["xla", "cudnn"] | Blocks
 
@@ -54,7 +58,8 @@ def attend(
         _, keys, heads, _ = key.shape
         size = kernel.queries(*query.shape[:2], heads=heads, keys=keys)
         if size < query.shape[1]:
-            return _by_blocks(query, key, value, size=size)
+            by_blocks = _by_heads if kernel.is_alone(len(query)) else _by_blocks
+            return by_blocks(query, key, value, size=size)
         kernel = "xla"
     if kernel == "xla":
         return jax.nn.dot_product_attention(query, key, value)
@@ -71,6 +76,26 @@ def attend(
         query, key, value, key_value_seq_lengths=lengths, implementation="cudnn"
     )
     return made[:, :length]
+
+
+def _by_heads(
+    query: jax.Array, key: jax.Array, value: jax.Array, *, size: int
+) -> jax.Array:
+    """`_by_blocks` whose examples are the heads.
+
+    Where a batch split over devices leaves one example to each, the TPU compiler does
+    not see in time that this axis has length 1, and its softmax takes several times as
+    long (docs/performance.md).
+    """
+    batch, length, heads, head_dim = query.shape
+    made = _by_blocks(
+        *(
+            x.swapaxes(1, 2).reshape(batch * heads, -1, 1, head_dim)
+            for x in (query, key, value)
+        ),
+        size=size,
+    )
+    return made.reshape(batch, heads, length, head_dim).swapaxes(1, 2)
 
 
 def _by_blocks(

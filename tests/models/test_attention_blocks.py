@@ -31,10 +31,11 @@ def results(kernel, arrays, back):
 
 
 @pytest.mark.parametrize("length", [16, 21, 5])
-def test_blocks_give_results_and_gradients_of_the_whole(small_chip, length):
+@pytest.mark.parametrize("devices", [1, 3])  # 3: one example each
+def test_blocks_give_results_and_gradients_of_the_whole(small_chip, length, devices):
     query, key, value, back = drawn(*((3, n, 2, 8) for n in (length, 21, 21, length)))
     whole = results("xla", (query, key, value), back)
-    blocks = results(Blocks(1), (query, key, value), back)
+    blocks = results(Blocks(devices), (query, key, value), back)
     for found, expected in zip(blocks, whole, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -70,6 +71,11 @@ def test_the_size_of_a_block_follows_from_what_fits(batch, queries, heads, keys,
             batch * devices, queries, heads=heads, keys=keys
         )
         assert found == block
+
+
+def test_heads_stand_for_examples_where_devices_have_one_each():
+    assert [Blocks(4).is_alone(n) for n in (1, 4, 5, 8)] == [True, True, False, False]
+    assert not Blocks(1).is_alone(1)
 
 
 def test_gradients_of_many_blocks_are_as_exact_as_of_one(monkeypatch):
