@@ -1,4 +1,4 @@
-"""Which kernel attention takes: TPUs' in blocks, cuDNN's where it is right (ours)."""
+"""What suits a device: blocks and strips on TPUs, cuDNN's kernel where it is right."""
 
 import functools
 import logging

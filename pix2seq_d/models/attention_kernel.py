@@ -20,7 +20,7 @@ class Blocks:
     The scores of a block stay on the chip; the backward pass makes them again.
 
     Attributes:
-      devices: that a batch is split over.
+      devices: number of them that a batch is split over.
     """
 
     devices: int
@@ -33,7 +33,7 @@ class Blocks:
         return min(_MOST, 1 << max(fitting.bit_length() - 1, _LEAST))
 
     def is_alone(self, batch: int) -> bool:
-        """Whether each of several devices has a single example of a batch."""
+        """Whether each of several devices has at most one example of a batch."""
         return self.devices > 1 and batch <= self.devices
 
 

@@ -124,17 +124,18 @@ class ResidualBlock(nn.Module):
       features: output channels.
       dropout: rate before the second convolution.
       dtype: compute dtype.
+      strips: that an image is cut into (`strips.cut`).
     """
 
     features: int
     dropout: float
     dtype: Any = jnp.float32
+    strips: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, time: jax.Array, *, train: bool) -> jax.Array:
         """x [B, h, w, C] or strips of it, time [B, E] -> [B, h, w, features]."""
-        features, dtype = self.features, self.dtype
-        strips = len(x) // len(time)
+        features, dtype, strips = self.features, self.dtype, self.strips
         skip = x
         if x.shape[-1] != features:
             skip = conv(features, 1, "skip", dtype)(x)
@@ -289,7 +290,7 @@ class MaskDecoder(nn.Module):
         ):
             for index in range(blocks):
                 block = ResidualBlock(
-                    width, c.dropout, dtype, name=f"down{level}_block{index}"
+                    width, c.dropout, dtype, n, name=f"down{level}_block{index}"
                 )
                 x = remat.run(block, x, time, remat=self.remat, train=train)
                 skips.append(x)
@@ -308,7 +309,7 @@ class MaskDecoder(nn.Module):
             for index in range(c.num_res_blocks[level] + 1):
                 x = jnp.concatenate([x, skips.pop()], axis=-1)
                 block = ResidualBlock(
-                    width, c.dropout, dtype, name=f"up{level}_block{index}"
+                    width, c.dropout, dtype, n, name=f"up{level}_block{index}"
                 )
                 x = remat.run(block, x, time, remat=self.remat, train=train)
             if level != 0:

@@ -65,8 +65,8 @@ class FeaturePyramid(nn.Module):
     def __call__(self, maps: Sequence[jax.Array]) -> jax.Array:
         """Maps from high to low resolution -> [B, h, w, C]."""
         number = 1
-        if self.strips:
-            batch, height = maps[-1].shape[:2]
+        batch, height = maps[-1].shape[:2]
+        if self.strips and self.mask_size[0] % height == 0:
             number = self.strips.number(batch, height, stride=1)
         maps = [cut(x, number) for x in maps]
         mask_size = self.mask_size[0] // number, self.mask_size[1]

@@ -1,7 +1,7 @@
 """Images cut into strips of rows: a few of them are a batch that fills a TPU's tiles.
 
-A TPU lays the examples of a batch of maps in the eight rows of a tile. Of less than
-eight its compiler spreads the columns over the rows, and copies maps to and fro between
+A TPU lays the examples of a batch of maps in the eight rows of a tile. With fewer its
+compiler spreads the columns over the rows, and copies maps to and fro between
 convolutions (docs/performance.md, "Images a chip"). Strips are examples to it; only a
 convolution needs rows of its neighbours.
 """
@@ -19,7 +19,7 @@ class Strips:
     """How images are cut on TPUs (ours).
 
     Attributes:
-      devices: that a batch is split over.
+      devices: number of them that a batch is split over.
     """
 
     devices: int

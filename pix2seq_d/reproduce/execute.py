@@ -36,10 +36,11 @@ class Starter:
         self._signal: int | None = None
 
     def __enter__(self) -> "Starter":
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            signals.append(signal.SIGHUP)
         self._before = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP
+            number: signal.signal(number, self._on_signal) for number in signals
         }
         return self
 

@@ -54,7 +54,7 @@ CASES = (
 
 # Weak scaling of low_res: the step whose images a chip keeps, and numbers of chips.
 WEAK = (
-    (_low_res("v5e:16x16"), (1, 4, 8, 16, 32, 64, 128, 256, 512)),
+    (_low_res("v5e:8x8"), (1, 4, 8, 16, 32, 64, 128, 256, 512)),
     (_low_res("v6e:8x8"), (1, 4, 8, 16, 32, 64, 128, 256, 512)),
     (_low_res("v5p:4x4x4"), (1, 4, 8, 16, 32, 64, 128, 256, 512)),
 )

@@ -80,13 +80,16 @@ class Interruption:
 
 
 def leave_terminal() -> None:
-    """What is printed goes nowhere where it went to a terminal, which is gone.
+    """What is printed goes nowhere where it went to a terminal that is gone.
 
-    Else the next line would end the process by an error before its state is saved.
+    Or to a pipe, whose reader, such as `tee`, the terminal takes with it. Else the next
+    line would end the process by an error before its state is saved.
     """
     for number in (1, 2):
         with contextlib.suppress(OSError):  # closed already
-            if stat.S_ISCHR(os.fstat(number).st_mode):
+            mode = os.fstat(number).st_mode
+            gone = stat.S_ISCHR(mode) and not os.isatty(number)
+            if gone or stat.S_ISFIFO(mode):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, number)
                 os.close(nowhere)
@@ -160,13 +163,14 @@ def _listen(reader: int, several: bool) -> None:
         if name == "SIGINT" and interrupted:
             print("\ninterrupted", file=sys.stderr, flush=True)
             os._exit(130)
-        if not told:
-            again = "; once more to stop at once" if name == "SIGINT" else ""
-            print(
-                f"\n{name}: stopping after this step{again}",
-                file=sys.stderr,
-                flush=True,
-            )
-        told, interrupted = True, interrupted or name == "SIGINT"
         if several and name != "SIGTERM":
             os.kill(os.getpid(), signal.SIGTERM)
+        if not told:
+            again = "; once more to stop at once" if name == "SIGINT" else ""
+            with contextlib.suppress(OSError):  # nobody reads it
+                print(
+                    f"\n{name}: stopping after this step{again}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        told, interrupted = True, interrupted or name == "SIGINT"

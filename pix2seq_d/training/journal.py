@@ -1,5 +1,6 @@
 """What a training tells: lines of metrics, and a line of progress for people."""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -21,9 +22,14 @@ from pix2seq_d.training.writer import Writer
 
 
 def say(text: str) -> None:
-    """A line for people, on standard error; process 0 speaks for all."""
+    """A line for people, on standard error; process 0 speaks for all.
+
+    Where nobody can read it, as when the terminal is gone, the work goes on: a signal
+    says if it is to stop.
+    """
     if jax.process_index() == 0:
-        print(text, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 class Journal:

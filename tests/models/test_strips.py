@@ -48,20 +48,35 @@ def test_few_images_of_a_device_are_cut(devices, images, height, stride, number)
 
 VARIANTS = {
     "stem stride 4": {},
-    "stem stride 2": {"stem_stride": 2},
+    "stem stride 2": {"resnet": {"stem_stride": 2}},
     "symmetric pool, stride in 1x1": {
-        "stem_pool": "symmetric",
-        "stride_in_1x1": True,
+        "resnet": {"stem_pool": "symmetric", "stride_in_1x1": True}
     },
+    "decoder at half the mask, dropout": {
+        "decoder": {"in_strides": 2, "dropout": 0.5},
+        "mask_size": (64, 16),
+    },
+    "past masks": {"num_cond_frames": 2},
+    "mask of rows that are not cut": {"mask_size": (8, 2)},
 }
+
+
+def changed(fields):
+    """`HIGH` with other fields, of its parts where they are dictionaries."""
+    parts = {
+        name: dataclasses.replace(getattr(HIGH, name), **value)
+        if isinstance(value, dict)
+        else value
+        for name, value in fields.items()
+    }
+    return dataclasses.replace(HIGH, **parts)
 
 
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_model_in_strips_is_the_model(variant, train):
-    resnet = dataclasses.replace(HIGH.resnet, **VARIANTS[variant])
-    config = dataclasses.replace(HIGH, resnet=resnet)
-    whole = Pix2SeqD(config)
+    config = changed(VARIANTS[variant])
+    whole = Pix2SeqD(config, remat="blocks" if train else "none")
     cut = dataclasses.replace(whole, strips=Strips(1))
     variables = random_variables(whole)
     keys = jax.random.split(jax.random.key(0), 3)
@@ -91,12 +106,43 @@ def test_a_model_in_strips_is_the_model(variant, train):
         jax.tree.leaves(results), jax.tree.leaves(expected), strict=True
     ):
         np.testing.assert_allclose(found, other, rtol=1e-4, atol=1e-4)
+    # Sums in another order: by float32 1e-7 a sum, times the network's depth.
     size = max(float(jnp.linalg.norm(g)) for g in jax.tree.leaves(right))
     for found, other in zip(
         jax.tree.leaves(gradients), jax.tree.leaves(right), strict=True
     ):
         away = float(jnp.linalg.norm(found - other))
         assert away < 1e-4 * (float(jnp.linalg.norm(other)) + 1e-3 * size)
+
+
+def test_bfloat16_is_as_exact_in_strips():
+    exact = Pix2SeqD(HIGH)
+    variables = random_variables(exact)
+    keys = jax.random.split(jax.random.key(0), 2)
+    images = jax.random.uniform(keys[0], (1, *HIGH.image_size, 3))
+    xt = jax.random.normal(keys[1], (1, *HIGH.mask_size, HIGH.num_bits))
+
+    def logits(model):
+        def run(xt):
+            features = model.encode(variables, images)
+            return model.denoise(variables, xt, jnp.full(1, 0.5), features).logits
+
+        return np.asarray(quick_jit(run)(xt))
+
+    rounded = dataclasses.replace(exact, dtype=jnp.bfloat16)
+    right = logits(exact)
+    whole, cut = (
+        np.linalg.norm(logits(model) - right) / np.linalg.norm(right)
+        for model in (rounded, dataclasses.replace(rounded, strips=Strips(1)))
+    )
+    assert cut < 1.2 * whole < 0.05
+
+
+def test_the_same_parameters_are_drawn():
+    whole = Pix2SeqD(HIGH)
+    cut = dataclasses.replace(whole, strips=Strips(4))
+    drawn = [quick_jit(model.init)(jax.random.key(0)) for model in (whole, cut)]
+    jax.tree.map(np.testing.assert_array_equal, *drawn)
 
 
 def test_all_convolutions_of_more_than_a_pixel_take_strips():

@@ -1,13 +1,11 @@
 """Signals become a place to stop at, the same one in all processes."""
 
-import fcntl
 import os
 import pty
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import threading
 import time
 from pathlib import Path
@@ -79,14 +77,15 @@ Path(sys.argv[1]).write_text(interruption.name)
 
 def test_a_terminal_that_is_gone_stops_a_training_and_takes_what_it_prints(tmp_path):
     terminal, inside = pty.openpty()
+    # The first one that a session's leader opens becomes its controlling terminal.
+    opened = "import os; os.open(os.ttyname(0), os.O_RDWR)\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", HUNG_UP, str(tmp_path / "saved")],
+        [sys.executable, "-c", opened + HUNG_UP, str(tmp_path / "saved")],
         cwd=ROOT,
         stdin=inside,
         stdout=inside,
         stderr=inside,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(inside)
     try:
@@ -95,6 +94,16 @@ def test_a_terminal_that_is_gone_stops_a_training_and_takes_what_it_prints(tmp_p
         assert process.wait(60) == 0
     finally:
         process.kill()
+    assert (tmp_path / "saved").read_text() == "SIGHUP"
+
+
+def test_a_pipe_whose_reader_went_with_the_terminal_takes_what_is_printed(tmp_path):
+    with python(HUNG_UP, str(tmp_path / "saved")) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.stdout.close()
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 0
     assert (tmp_path / "saved").read_text() == "SIGHUP"
 
 
