@@ -122,8 +122,7 @@ def _high_res(config: ml_collections.ConfigDict) -> None:
       --config.train.freeze_batch_norm=True
 
     0.51 days on an H100 at 40 % of its peak (`--dry_run`). A v5e:4x4 takes the whole
-    batch with sharding.fsdp=4, in 13.9 of 16.9 GB and some 0.3 GB of code by the TPU
-    compiler (docs/scaling.md).
+    batch in 8.5 of 16.9 GB by the TPU compiler (docs/scaling.md).
     """
     config.model.update(image_size=(1024, 1024), mask_size=(512, 512))  # [code]
     config.optimizer.update(peak_lr=1e-5, warmup_steps=0)  # [code]

@@ -151,3 +151,11 @@ MICRO = [
 def micro() -> list[str]:
     """Arguments that make any config's model tiny."""
     return list(MICRO)
+
+
+@pytest.fixture
+def heard_hang_up():
+    """SIGHUP has its default; under nohup it is ignored, by processes of tests too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

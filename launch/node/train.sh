@@ -8,7 +8,8 @@
 #   --gpus=LIST   numbers of the GPUs to take; all by default
 #   --print       show what would be run, and run nothing
 #
-# Stop, saved: Ctrl-C or SIGTERM. Go on: the same command. Logs: WORKDIR/logs.
+# Stop, saved: Ctrl-C, SIGTERM, or the terminal is gone (nohup, tmux: it goes on). Go on:
+# the same command. Logs: WORKDIR/logs.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=launch/launcher.sh

@@ -17,7 +17,7 @@ from pix2seq_d.panoptic_files import read_png_ids
 from pix2seq_d.visualize import track_video
 
 SIZE = (32, 40)
-# No loss, and full colour: turned and upright pictures decode to the same pixels.
+# No loss, and full colour: what is read of turned and upright pictures is the same.
 EXACT = {"pix_fmt": "yuv444p", "options": {"qp": "0"}}
 FASTSTART = {"movflags": "faststart"}
 

@@ -58,6 +58,7 @@ def test_again_repeats_what_was_stopped_and_nothing_else(cluster):
     assert log_of(cluster.folder).count("it goes on") == 2
 
 
+@pytest.mark.usefixtures("heard_hang_up")
 @pytest.mark.parametrize(
     ("number", "name"),
     [(signal.SIGTERM, "TERM"), (signal.SIGINT, "INT"), (signal.SIGHUP, "TERM")],

@@ -21,6 +21,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.usefixtures("heard_hang_up")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_goes_to_the_command_and_no_other_one_starts(number, tmp_path):
     ready = tmp_path / "ready"

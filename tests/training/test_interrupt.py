@@ -28,6 +28,7 @@ def python(code, *argv, **options):
     )
 
 
+@pytest.mark.usefixtures("heard_hang_up")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_a_request_to_stop_at_the_next_check(number, capfd):
     with interrupt.watch() as interruption:
@@ -75,6 +76,7 @@ Path(sys.argv[1]).write_text(interruption.name)
 """
 
 
+@pytest.mark.usefixtures("heard_hang_up")
 def test_a_terminal_that_is_gone_stops_a_training_and_takes_what_it_prints(tmp_path):
     terminal, inside = pty.openpty()
     # The first one that a session's leader opens becomes its controlling terminal.
@@ -97,13 +99,17 @@ def test_a_terminal_that_is_gone_stops_a_training_and_takes_what_it_prints(tmp_p
     assert (tmp_path / "saved").read_text() == "SIGHUP"
 
 
+@pytest.mark.usefixtures("heard_hang_up")
 def test_a_pipe_whose_reader_went_with_the_terminal_takes_what_is_printed(tmp_path):
     with python(HUNG_UP, str(tmp_path / "saved")) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.stdout.close()
-        process.stderr.close()
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(60) == 0
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.stdout.close()
+            process.stderr.close()
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
     assert (tmp_path / "saved").read_text() == "SIGHUP"
 
 
