@@ -27,7 +27,7 @@ from pix2seq_d.models.layers import (
     tiny,
     upsample,
 )
-from pix2seq_d.models.strips import Strips, cut, join, of_each
+from pix2seq_d.models.strips import Strips, cut, join, number_of, of_each
 
 
 @jax.tree_util.register_dataclass
@@ -279,9 +279,7 @@ class MaskDecoder(nn.Module):
         conv_in = InputConv(widths[0], s, dtype, name="input")
         x = conv_in(x, prepared.input)
         last = len(widths) - 1
-        n = 1
-        if self.strips:
-            n = self.strips.number(*x.shape[:2], stride=2**last)
+        n = number_of(x, self.strips, stride=2**last)
         x = group_norm(widths[0], "input_norm", strips=n)(cut(x, n)).astype(dtype)
 
         skips = [x]

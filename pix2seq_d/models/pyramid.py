@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import PyramidConfig
 from pix2seq_d.models import remat
 from pix2seq_d.models.layers import conv, group_norm, upsample
-from pix2seq_d.models.strips import Strips, cut, join
+from pix2seq_d.models.strips import Strips, cut, join, number_of
 
 
 class MergeBlock(nn.Module):
@@ -64,10 +64,9 @@ class FeaturePyramid(nn.Module):
     @nn.compact
     def __call__(self, maps: Sequence[jax.Array]) -> jax.Array:
         """Maps from high to low resolution -> [B, h, w, C]."""
-        number = 1
-        batch, height = maps[-1].shape[:2]
-        if self.strips and self.mask_size[0] % height == 0:
-            number = self.strips.number(batch, height, stride=1)
+        number = number_of(maps[-1], self.strips, stride=1)
+        if self.mask_size[0] % maps[-1].shape[1]:
+            number = 1  # `_factor` refuses it, by the sizes of whole images
         maps = [cut(x, number) for x in maps]
         mask_size = self.mask_size[0] // number, self.mask_size[1]
         x = maps[-1]

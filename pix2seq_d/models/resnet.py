@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import ResNetConfig
 from pix2seq_d.models import remat
 from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
-from pix2seq_d.models.strips import Strips, cut, join, with_neighbours
+from pix2seq_d.models.strips import Strips, cut, join, number_of, with_neighbours
 
 BASE_WIDTHS = (64, 128, 256)
 GROUP_STRIDES = (1, 2, 2)
@@ -141,10 +141,7 @@ class ResNet(nn.Module):
         def scaled(features: int) -> int:
             return round(features * config.width)
 
-        number = 1
-        if self.strips:
-            batch, height = images.shape[:2]
-            number = self.strips.number(batch, height, stride=4 * config.stem_stride)
+        number = number_of(images, self.strips, stride=4 * config.stem_stride)
         x = cut(images.astype(dtype), number)
         stem = ConvNorm(scaled(64), 7, 2, dtype=dtype, strips=number, name="stem")
         x = remat.run(stem, x, remat=self.remat, train=train)

@@ -37,6 +37,11 @@ class Strips:
         return _ROWS if few and height % (_ROWS * stride) == 0 else 1
 
 
+def number_of(x: jax.Array, strips: Strips | None, *, stride: int) -> int:
+    """`Strips.number` for a map [B, h, w, C]; 1 where images are not cut."""
+    return 1 if strips is None else strips.number(*x.shape[:2], stride=stride)
+
+
 def cut(x: jax.Array, number: int) -> jax.Array:
     """[B, h, w, C] -> [number B, h / number, w, C]."""
     batch, height, *rest = x.shape

@@ -36,11 +36,9 @@ class Starter:
         self._signal: int | None = None
 
     def __enter__(self) -> "Starter":
-        signals = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
-            signals.append(signal.SIGHUP)
         self._before = {
-            number: signal.signal(number, self._on_signal) for number in signals
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM, *interrupt.hang_up())
         }
         return self
 

@@ -79,6 +79,12 @@ class Interruption:
             raise StopRequest
 
 
+def hang_up() -> tuple[signal.Signals, ...]:
+    """SIGHUP, or nothing where it is ignored, as under `nohup`, and stays so."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return () if ignored else (signal.SIGHUP,)
+
+
 def leave_terminal() -> None:
     """What is printed goes nowhere where it went to a terminal that is gone.
 
@@ -134,11 +140,9 @@ def watch(*, several: bool = False) -> Iterator[Interruption]:
         target=_listen, args=(reader, several), name="pix2seq_d-signals", daemon=True
     )
     listener.start()
-    signals = [signal.SIGINT]
+    signals = [signal.SIGINT, *hang_up()]
     if not several:
         signals.append(signal.SIGTERM)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signals.append(signal.SIGHUP)
     handlers = {s: signal.signal(s, interruption.on_signal) for s in signals}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
