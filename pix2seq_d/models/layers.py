@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pix2seq_d.models import strips as strip
 from pix2seq_d.models.attention_kernel import Kernel, attend
 from pix2seq_d.models.gelu import gelu
+from pix2seq_d.models.strips import with_neighbours
 
 Dtype = Any
 
@@ -88,9 +88,7 @@ def conv(
     )
     if strips == 1:
         return convolution
-    return lambda x: convolution(
-        strip.with_neighbours(x, strips, above=before, below=after)
-    )
+    return lambda x: convolution(with_neighbours(x, strips, above=before, below=after))
 
 
 def dense(features: int, name: str, dtype: Dtype) -> nn.Dense:
