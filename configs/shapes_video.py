@@ -68,21 +68,25 @@ def _tiny(config: ml_collections.ConfigDict) -> None:
 
 
 def _small(config: ml_collections.ConfigDict) -> None:
-    """The model of shapes.py:small and inputs for two past masks. Not run yet."""
-    config.model.update(image_size=(128, 128), mask_size=(64, 64), bit_scale=0.3)
-    config.model.resnet.update(depth=26, width=0.5)
-    config.model.encoder.update(num_layers=4, dim=256, mlp_dim=1024, num_heads=8)
-    config.model.pyramid.dim = 128
+    """The model of shapes.py:small and inputs for two past masks."""
+    config.model.update(image_size=(64, 64), mask_size=(64, 64), bit_scale=0.3)
+    config.model.resnet.update(depth=14, width=0.375, stem_stride=2)
+    config.model.encoder.update(
+        num_layers=3, dim=128, mlp_dim=512, num_heads=4, dropout=0.0, drop_path=0.0
+    )
+    config.model.pyramid.dim = 48
     config.model.decoder.update(
-        dim=64,
-        channel_multipliers=(1, 2, 4),
+        dim=32,
+        channel_multipliers=(1, 2, 3),
         num_res_blocks=(1, 1, 1),
-        transformer_dim=256,
+        in_strides=2,
+        transformer_dim=128,
         transformer_layers=4,
+        head_dim=32,
     )
-    config.diffusion.update(num_steps=20, num_steps_next=8)
-    config.optimizer.update(peak_lr=5e-4, end_lr_factor=0.01, warmup_steps=500)
-    config.train.update(
-        batch_size=64, num_steps=20_000, checkpoint_every=1000, dtype="bfloat16"
+    config.diffusion.update(num_steps=10, num_steps_next=4, noise_draws=4)
+    config.optimizer.update(
+        peak_lr=1e-3, end_lr_factor=0.0, warmup_steps=200, b2=0.99, ema_decay=0.998
     )
+    config.train.update(batch_size=64, num_steps=5000, checkpoint_every=1000)
     config.evaluation.batch_size = 16
