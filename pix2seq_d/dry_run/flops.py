@@ -74,7 +74,10 @@ def _of_operation(operation: Any, count: Callable[[Any], int], turns: int) -> in
     if name == "while":
         return turns * (total(params["cond_jaxpr"]) + total(params["body_jaxpr"]))
     if name == "cond":
-        return max(map(total, params["branches"]))
+        branches = params["branches"]
+        if params.get("branches_platforms"):
+            branches = branches[-1:]  # what all platforms do but those that are named
+        return max(map(total, branches))
     inner = [
         value
         for value in params.values()

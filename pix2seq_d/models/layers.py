@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from pix2seq_d.models.attention_kernel import Kernel, attend
+from pix2seq_d.models.convolution import convolve
 from pix2seq_d.models.gelu import gelu
 from pix2seq_d.models.strips import with_neighbours
 
@@ -84,6 +85,7 @@ def conv(
         padding="SAME" if strips == 1 else ((0, 0), (before, after)),
         kernel_init=kernel_init,
         dtype=dtype,
+        conv_general_dilated=convolve,
         name=name,
     )
     if strips == 1:

@@ -5,6 +5,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from pix2seq_d.models import convolution
+
 
 def run(block: nn.Module, *args: Any, remat: str, **options: Any) -> Any:
     """`block(*args, **options)`, of whose inner values the backward pass keeps few.
@@ -44,6 +46,7 @@ def _is_product(primitive: Any, *args: Any, **params: Any) -> bool:
     """Whether an operation is a convolution or a product with weights."""
     return (
         primitive.name == "conv_general_dilated"
+        or (primitive.name == "name" and params["name"] == convolution.NAME)
         or jax.checkpoint_policies.dots_with_no_batch_dims_saveable(
             primitive, *args, **params
         )

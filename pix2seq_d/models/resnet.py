@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import ResNetConfig
 from pix2seq_d.models import remat
+from pix2seq_d.models.convolution import convolve
 from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
 from pix2seq_d.models.strips import Strips, cut, join, number_of, with_neighbours
 
@@ -55,6 +56,7 @@ class ConvNorm(nn.Module):
             use_bias=False,
             kernel_init=_fan_in,
             dtype=self.dtype,
+            conv_general_dilated=convolve,
             name="conv",
         )(x)
         init = nn.initializers.zeros if self.zero_scale else nn.initializers.ones
