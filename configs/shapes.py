@@ -87,6 +87,6 @@ def _small(config: ml_collections.ConfigDict) -> None:
     config.optimizer.update(
         peak_lr=2e-3, end_lr_factor=0.0, warmup_steps=500, b2=0.99, ema_decay=0.998
     )
-    config.train.update(batch_size=64, num_steps=10_000, checkpoint_every=1000)
+    config.train.update(batch_size=64, num_steps=4500, checkpoint_every=500)
     config.data.source.train_images = 100_000
     config.evaluation.update(batch_size=64, min_area=20)

@@ -129,7 +129,7 @@ def test_weights_are_for_every_platform(capsys, tmp_path):
 
 
 def test_a_video_model_starts_from_the_image_model(tmp_path, capsys):
-    argv = ["--from=shapes", "--config=shapes_video:tiny", f"--output={tmp_path}"]
+    argv = ["--from=shapes", "--config=shapes_video:small", f"--output={tmp_path}"]
     assert app.run(convert.main, "convert", argv) == 0
     said = capsys.readouterr().out
     assert "shapes (step " in said and "widened" in said

@@ -162,7 +162,7 @@ def denoising_sheet(trained: Trained, source: Source, shipped: Path) -> np.ndarr
 
 
 def summary(workdir: Path, step: int, shipped: Path) -> str:
-    """PQ of the untrained model, the trained one, the shipped one and the oracle.
+    """PQ of the untrained model, the trained one, the shipped one and their oracles.
 
     Args:
       workdir: of the demo.
@@ -176,14 +176,15 @@ def summary(workdir: Path, step: int, shipped: Path) -> str:
     )
     keys = ("eval/pq", "eval/things_pq", "eval/stuff_pq")
     groups = ("All", "Things", "Stuff")
-    rows = {
-        "untrained": [untrained[key] for key in keys],
-        f"trained, {step} steps": [trained[group]["pq"] for group in groups],
-        f"shipped, {ready['step']} steps": [ready[group]["pq"] for group in groups],
-        "oracle": [trained["oracle"][group]["pq"] for group in groups],
-    }
+    rows = [("untrained", [untrained[key] for key in keys])]
+    for name, found in (
+        (f"trained, {step} steps", trained),
+        (f"shipped, {ready['step']} steps", ready),
+    ):
+        rows.append((name, [found[group]["pq"] for group in groups]))
+        rows.append(("  oracle", [found["oracle"][group]["pq"] for group in groups]))
     lines = [f"{'PQ, percent':22s}{'all':>6s}{'things':>9s}{'stuff':>8s}"]
-    for name, values in rows.items():
+    for name, values in rows:
         every, things, stuff = (100 * value for value in values)
         lines.append(f"{name:22s}{every:6.1f}{things:9.1f}{stuff:8.1f}")
     return "\n".join(lines)
