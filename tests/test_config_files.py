@@ -132,7 +132,8 @@ def test_every_variant_lowers(name, variant):
     )
     for text in (step, sampler):
         assert ("bf16" in text) == (config.train.dtype == "bfloat16")
-        assert text.count("stablehlo.convolution") > 10
+        # 1x1 convolutions are products on CPUs; without an image there are few others.
+        assert text.count("stablehlo.convolution") > 7
     # Parts of a batch are a loop; so are the sampler's steps, which for videos end
     # as the data say.
     assert ("scan" in step_operations) == (config.train.grad_accumulation > 1)
