@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,10 +25,10 @@ def convolve(
 ) -> jax.Array:
     """A convolution of NHWC and HWIO, as Flax asks for one (`conv_general_dilated`).
 
-    On CPUs alone, where its stride is 1 and its kernel odd, a kernel's gradient is a
-    product for each of its taps, and all of a 1x1 convolution is a product: XLA's
-    gradients of kernels are far slower there (docs/performance.md). Equal to XLA's
-    convolution up to rounding; elsewhere it is XLA's.
+    On CPUs alone, where its stride is 1 and its kernel odd, all of a 1x1 convolution is
+    a product, and without AVX-512 the gradient of a larger kernel is one for each of
+    its taps: XLA's gradients of kernels are far slower there (docs/performance.md).
+    Equal to XLA's convolution up to rounding; elsewhere it is XLA's.
 
     Args:
       x: [B, H, W, I].
@@ -103,12 +104,19 @@ def _backward(padding: Any, kept: Any, gradient: jax.Array) -> tuple[Any, Any]:
             _either(by_product, by_xla, kernel, gradient),
             _either(by_taps, of_kernel, x, gradient),
         )
-    if min(channels) < _FEWEST:
+    if min(channels) < _FEWEST or has_avx512():
         return by_xla(kernel, gradient), of_kernel(x, gradient)
     return by_xla(kernel, gradient), _either(by_taps, of_kernel, x, gradient)
 
 
 _with_gradients.defvjp(_forward, _backward)
+
+
+@functools.cache
+def has_avx512() -> bool:
+    """Whether this CPU has instructions with which XLA's gradients keep up."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and " avx512f " in cpuinfo.read_text(encoding="utf-8")
 
 
 def kernel_gradient(

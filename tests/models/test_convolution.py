@@ -1,15 +1,23 @@
 """Convolutions as products: equal to XLA's, and taken where they should be."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pix2seq_d.models import convolution
+from pix2seq_d.models.convolution import has_avx512
 from pix2seq_d.models.layers import conv
 from pix2seq_d.models.resnet import ConvNorm
 
 TOLERANCE = 1e-5  # of the largest: sums of up to 2,400 numbers in another order
+
+
+@pytest.fixture(autouse=True)
+def without_avx512(monkeypatch):
+    monkeypatch.setattr(convolution, "has_avx512", lambda: False)
 
 
 def plain(x, kernel, strides, padding, **_):
@@ -100,6 +108,21 @@ def test_only_cpus_take_products(platform, channels, kernel, wanted):
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     found = text.count("stablehlo.convolution"), text.count("stablehlo.dot_general")
     assert found == wanted[platform]
+
+
+def test_with_avx512_kernels_larger_than_1x1_are_xlas(monkeypatch):
+    monkeypatch.setattr(convolution, "has_avx512", lambda: True)
+    x, weights = jnp.ones((2, 8, 8, 32)), jnp.ones((3, 3, 32, 32))
+    step = jax.jit(lambda *a: results(convolution.convolve, *a, (1, 1), "SAME"))
+    text = step.lower(x, weights, x).as_text()
+    assert text.count("stablehlo.convolution") == 3
+    assert "stablehlo.dot_general" not in text
+
+
+def test_this_cpus_instructions_are_known():
+    flags = Path("/proc/cpuinfo")
+    text = flags.read_text().split() if flags.exists() else []
+    assert has_avx512() == ("avx512f" in text)
 
 
 @pytest.mark.parametrize(
