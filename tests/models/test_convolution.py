@@ -113,8 +113,11 @@ def test_only_cpus_take_products(platform, channels, kernel, wanted):
 def test_with_avx512_kernels_larger_than_1x1_are_xlas(monkeypatch):
     monkeypatch.setattr(convolution, "has_avx512", lambda: True)
     x, weights = jnp.ones((2, 8, 8, 32)), jnp.ones((3, 3, 32, 32))
-    step = jax.jit(lambda *a: results(convolution.convolve, *a, (1, 1), "SAME"))
-    text = step.lower(x, weights, x).as_text()
+
+    def step(x, weights):
+        return results(convolution.convolve, x, weights, x, (1, 1), "SAME")
+
+    text = jax.jit(step).lower(x, weights).as_text()
     assert text.count("stablehlo.convolution") == 3
     assert "stablehlo.dot_general" not in text
 
