@@ -119,6 +119,9 @@ def operations(jaxpr: Any, scope: str) -> Iterator[tuple[str, Any]]:
             for value in operation.params.values()
             if hasattr(value, "jaxpr") or hasattr(value, "eqns")
         ]
+        if operation.params.get("branches_platforms"):
+            # What all platforms do but those that are named.
+            inner = [operation.params["branches"][-1].jaxpr]
         if not inner:
             yield own, operation
         for program in inner:
