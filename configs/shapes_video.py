@@ -68,7 +68,7 @@ def _tiny(config: ml_collections.ConfigDict) -> None:
 
 
 def _small(config: ml_collections.ConfigDict) -> None:
-    """The model of shapes.py:small and inputs for two past masks."""
+    """The model of shapes.py:small and inputs for two past masks. Not run yet."""
     config.model.update(image_size=(64, 64), mask_size=(64, 64), bit_scale=0.3)
     config.model.resnet.update(depth=14, width=0.375, stem_stride=2)
     config.model.encoder.update(

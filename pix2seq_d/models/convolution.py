@@ -21,33 +21,50 @@ def convolve(
     kernel: jax.Array,
     strides: Sequence[int],
     padding: Padding,
-    **options: Any,
+    *,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    precision: Any = None,
 ) -> jax.Array:
     """A convolution of NHWC and HWIO, as Flax asks for one (`conv_general_dilated`).
 
     On CPUs alone, where its stride is 1 and its kernel odd, all of a 1x1 convolution is
-    a product, and without AVX-512 the gradient of a larger kernel is one for each of
-    its taps: XLA's gradients of kernels are far slower there (docs/performance.md).
-    Equal to XLA's convolution up to rounding; elsewhere it is XLA's.
+    a product, and without AVX-512, from 32 channels on, the gradient of a larger kernel
+    is one for each of its taps: XLA's gradients of kernels are far slower there
+    (docs/performance.md). Equal to XLA's convolution up to rounding; elsewhere it is
+    XLA's. It has no forward-mode derivative.
 
     Args:
       x: [B, H, W, I].
       kernel: [k, l, I, O].
       strides: of rows and columns.
       padding: 'SAME', 'VALID', or (before, after) of rows and columns.
-      **options: further arguments of `jax.lax.conv_general_dilated`: Flax names each,
-        and none but the dimension numbers matters here.
+      lhs_dilation: as Flax gives it, none; likewise the others.
+      rhs_dilation: none.
+      dimension_numbers: those of NHWC and HWIO.
+      feature_group_count: 1.
+      precision: JAX's own.
     Returns:
-      [B, H', W', O].
+      [B, H', W', O], of the dtype of `x`.
+    Raises:
+      ValueError: dilation, groups or a precision is asked for.
     Source: ours.
     """
-    del options
+    del dimension_numbers
+    dilations = (*(lhs_dilation or ()), *(rhs_dilation or ()))
+    if feature_group_count != 1 or precision or any(one != 1 for one in dilations):
+        raise ValueError("convolve has no dilation, groups or precision of its own")
     sides = kernel.shape[:2]
     if tuple(strides) != (1, 1) or not all(side % 2 for side in sides):
         return _plain(x, kernel, strides, padding)
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(x.shape[1:3], sides, (1, 1), padding)
     pads = tuple((int(before), int(after)) for before, after in padding)
+    widest = (max(pad) - side for pad, side in zip(pads, sides, strict=True))
+    if max(widest) > -1 or min(map(min, pads)) < 0:
+        return _plain(x, kernel, strides, padding)
     # Rematerialisation does not see what a function with gradients of its own does.
     return checkpoint_name(_with_gradients(x, kernel, pads), NAME)
 

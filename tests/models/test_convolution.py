@@ -43,6 +43,10 @@ def results(function, x, kernel, gradient, strides, padding):
         (3, (33, 40), 1, "VALID"),
         (3, (33, 40), 1, ((2, 0), (1, 2))),
         (5, (32, 32), 1, "SAME"),
+        (1, (33, 40), 1, ((1, 1), (0, 2))),
+        (3, (33, 40), 1, ((3, 3), (1, 1))),
+        (3, (33, 40), 1, ((0, 4), (1, 1))),
+        (3, (33, 40), 1, ((-1, 0), (1, 1))),
         (3, (8, 40), 1, "SAME"),
         (3, (33, 40), 2, "SAME"),
         (2, (33, 40), 2, "SAME"),
@@ -108,6 +112,21 @@ def test_only_cpus_take_products(platform, channels, kernel, wanted):
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     found = text.count("stablehlo.convolution"), text.count("stablehlo.dot_general")
     assert found == wanted[platform]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"rhs_dilation": (2, 2)},
+        {"lhs_dilation": (1, 2)},
+        {"feature_group_count": 2},
+        {"precision": "highest"},
+    ],
+)
+def test_what_it_cannot_do_is_refused(option):
+    x, weights = jnp.ones((2, 8, 8, 32)), jnp.ones((3, 3, 32, 32))
+    with pytest.raises(ValueError, match="no dilation, groups or precision"):
+        convolution.convolve(x, weights, (1, 1), "SAME", **option)
 
 
 def test_with_avx512_kernels_larger_than_1x1_are_xlas(monkeypatch):
