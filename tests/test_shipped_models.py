@@ -20,8 +20,8 @@ from pix2seq_d.training.workdir import FREE_FIELDS
 ROOT = Path(__file__).parents[1]
 NAMES = ["shapes", "shapes_video"]
 MOST_BYTES = 8_000_000
-# Two tenths of a point: one thing more or less. Rounding has moved no score of 64 images
-# at all, compiled for AVX2 and for SSE4.2 (2026-11-27).
+# Two tenths of a point: one thing more or less. Rounding has moved no score of 64
+# images at all, compiled for AVX2 and for SSE4.2 (2026-11-27).
 TOLERANCE = 0.002
 
 
