@@ -62,8 +62,11 @@ def convolve(
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(x.shape[1:3], sides, (1, 1), padding)
     pads = tuple((int(before), int(after)) for before, after in padding)
-    widest = (max(pad) - side for pad, side in zip(pads, sides, strict=True))
-    if max(widest) > -1 or min(map(min, pads)) < 0:
+    if any(
+        not 0 <= pad < side
+        for side, two in zip(sides, pads, strict=True)
+        for pad in two
+    ):
         return _plain(x, kernel, strides, padding)
     # Rematerialisation does not see what a function with gradients of its own does.
     return checkpoint_name(_with_gradients(x, kernel, pads), NAME)
