@@ -17,8 +17,9 @@ import datetime
 import functools
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -26,6 +27,10 @@ from pix2seq_d.cli import app
 from pix2seq_d.config import Config
 from pix2seq_d.reproduce import catalogue, datasets
 from pix2seq_d.reproduce.recipes import Table, find_table
+
+if TYPE_CHECKING:
+    from pix2seq_d.reproduce.jobs import Job
+    from pix2seq_d.reproduce.runs import Given
 
 _FLAGS_OF_DATA = "Folders of data"
 
@@ -46,6 +51,8 @@ def main(argv: list[str]) -> int | None:
     modes = [name for name in ("dry_run", "print", "collect") if values[name].value]
     if len(modes) > 1:
         raise app.UsageError(f"--{modes[0]} and --{modes[1]} exclude each other")
+    if values.earlier and (values.dry_run or values.print):
+        raise app.UsageError("--earlier is for collecting; leave it out")
     if values.prices is not None and not values.dry_run:
         raise app.UsageError("--prices is for --dry_run; leave it out")
     app.require(values, "workdir")
@@ -61,7 +68,15 @@ def main(argv: list[str]) -> int | None:
     from pix2seq_d.cli import evaluate
     from pix2seq_d.cli import reproduce_collect as collecting
     from pix2seq_d.dry_run import prices
-    from pix2seq_d.reproduce import execute, jobs, ladder_rows, plan, plan_text, runs
+    from pix2seq_d.reproduce import (
+        earlier,
+        execute,
+        jobs,
+        ladder_rows,
+        plan,
+        plan_text,
+        runs,
+    )
     from pix2seq_d.training import checkpoint_format, interrupt
 
     given = runs.Given(
@@ -83,9 +98,8 @@ def main(argv: list[str]) -> int | None:
         print(plan_text.text(made, tables, seeds))
         return 0
     if values.print:
-        for job in jobs.todo(paths, seeds, given):
-            print(job.text)
-        return 0
+        return _print(jobs.todo(paths, seeds, given), given)
+    known = earlier.read(Path(values.earlier)) if values.earlier else {}
     ladder_rows.adopt(list(jobs.todo(paths, seeds, given)))
     commit = checkpoint_format.commit() or ""
     status = 0
@@ -101,8 +115,25 @@ def main(argv: list[str]) -> int | None:
         "commit": commit,
     }
     output = Path(values.output or values.workdir)
-    page = collecting.write(values.table, tables, seeds, given, output, made_by=made_by)
+    page = collecting.write(
+        *(values.table, tables, seeds, given, output), made_by=made_by, known=known
+    )
     print(f"collected: {page}")
+    return status
+
+
+def _print(some: Iterable["Job"], given: "Given") -> int:
+    """Prints the commands that can be run; names the others, as `run_all` does."""
+    from pix2seq_d.reproduce import states
+
+    status = 0
+    for job in some:
+        why = states.obstacle(job.runs[0], given)
+        if why:
+            status = 1
+            _say(f"left out: {job.name}: {why}")
+        else:
+            print(job.text)
     return status
 
 
@@ -120,9 +151,16 @@ def _flags() -> flags.FlagValues:
     text("rows", "Rows of the table, such as b_0.1,b_1.0; all by default.")
     text("seeds", "Seeds of the trainings, such as 0,1; the table's own by default.")
     switch("dry_run", "Print what is done, what is left and what it costs, and end.")
-    switch("print", "Print the commands that are left, one a line, and end.")
+    switch(
+        "print", "Print the commands that are left and can be run, one a line, and end."
+    )
     switch("collect", "Collect what is there into the table, run nothing.")
     text("output", "Folder for the collected table; the workdir by default.")
+    text(
+        "earlier",
+        "JSON of an earlier collection, of another workdir or of one that is gone: its "
+        "numbers stand where the workdir has none.",
+    )
     text("prices", "With --dry_run: JSON of prices, see launch.train --help.")
     text(
         "detection_encoder",

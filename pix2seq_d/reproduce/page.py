@@ -97,8 +97,7 @@ def _section(one: Collected, *, level: int) -> list[str]:
 
 def _seeds_run(one: Collected) -> list[int]:
     """Seeds of which anything was run."""
-    numbers = (number for result in one.results for number in result.numbers)
-    return sorted({seed for number in numbers for seed in number.ours})
+    return sorted({seed for result in one.results for seed in result.seeds})
 
 
 def _seeds_note(run: Sequence[int]) -> str:
@@ -251,7 +250,8 @@ def _row_json(result: Result) -> dict[str, Any]:
     ]
     return {
         "name": result.row.name,
-        "state": "run" if result.metrics else NOT_RUN,
+        "state": "run" if result.seeds else NOT_RUN,
         "sampler": dataclasses.asdict(sampler),
+        "oracle_pq": result.oracle_pq,
         "figures": numbers,
     }

@@ -30,11 +30,11 @@ def draw(
     Returns:
       (SVG file, what it shows); [] where there is nothing to draw.
     """
-    run = [result for result in results if result.metrics]
+    run = [result for result in results if result.seeds]
     # One row shows nothing beside its number.
     if table.metric != "pq" or len(run) < 2:
         return []
-    found = sorted({seed for result in run for seed in result.metrics})
+    found = sorted({seed for result in run for seed in result.seeds})
     names = ", ".join(map(str, found))
     title = f"{table.title}; seed {names}"
     if len(found) > 1:
@@ -57,8 +57,9 @@ def _is_of_the_sampler(table: Table) -> bool:
 
 def _against_sampler(run: Sequence[Result], title: str) -> tuple[Figure, str]:
     rows = [_mean_row(result) for result in run]
-    oracle = next(iter(run[0].metrics.values()))["oracle"]
-    content = {"rows": rows, "oracle": oracle}
+    oracle = run[0].oracle_pq
+    assert oracle is not None  # every score of PQ has it
+    content = {"rows": rows, "oracle": {"All": {"pq": oracle / 100}}}
     if len({row["time_difference"] for row in rows}) == 1:
         figure = ladder_plot.against_steps(content, title=title)
         (axes,) = figure.axes

@@ -65,12 +65,18 @@ class Result:
     Attributes:
       row: it.
       numbers: in the order of the table's keys.
-      metrics: seed -> the whole result.
+      oracle_pq: percent, of all classes: the most that masks of the row's size reach;
+        None for other metrics, and where nothing was run.
     """
 
     row: Row
     numbers: tuple[Number, ...]
-    metrics: Mapping[int, dict[str, Any]]
+    oracle_pq: float | None = None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """That were run."""
+        return tuple(sorted({seed for number in self.numbers for seed in number.ours}))
 
     def number(self, key: tuple[str, ...]) -> Number:
         """The number of that key."""
@@ -157,7 +163,8 @@ def _result(table: Table, row: Row, seeds: Sequence[int], given: Given) -> Resul
         )
         for key in _KEYS[table.metric]
     )
-    return Result(row, numbers, metrics)
+    (oracle, *_) = (m.get("oracle") for m in (*metrics.values(), {}))
+    return Result(row, numbers, _percent(oracle, table.metric, ("All", "pq")))
 
 
 def _percent(content: Any, metric: str, key: tuple[str, ...]) -> float | None:

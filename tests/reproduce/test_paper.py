@@ -168,7 +168,7 @@ def as_result(row):
         Number(key, None, {0: percent[key]} if key in percent else {})
         for key in sorted(KEYS["pq"])
     ]
-    return Result(row, tuple(numbers), {})
+    return Result(row, tuple(numbers))
 
 
 def test_a_study_has_the_rows_that_its_checks_compare():

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import threading
 import time
@@ -103,6 +104,8 @@ def test_a_study_is_stopped_gone_on_with_and_collected(tmp_path, capfd, override
     for suffix in ("svg", "png"):
         assert (workdir / f"{TABLE}.{suffix}").stat().st_size > 1000
 
+    shutil.copy(workdir / f"{TABLE}.json", tmp_path / "earlier.json")
+
     # Weights of another config are nobody's.
     assert run(*argv, "--config.optimizer.b1=0.5", "--dry_run") == 0
     plan = capfd.readouterr().out
@@ -115,6 +118,29 @@ def test_a_study_is_stopped_gone_on_with_and_collected(tmp_path, capfd, override
     # How many images are evaluated at once makes no other score.
     assert run(*argv, "--config.evaluation.batch_size=2", "--print") == 0
     assert not capfd.readouterr().out
+
+    # What was collected stands for folders that are gone.
+    shutil.rmtree(seed_1)
+    shutil.rmtree(workdir / TABLE / "1_steps" / "seed_1")
+    argv_again = [*argv, "--collect", f"--output={tmp_path / 'again'}"]
+    assert run(*argv_again, f"--earlier={tmp_path / 'earlier.json'}") == 0
+    (again,) = read(tmp_path / "again" / f"{TABLE}.json")["tables"]
+    assert again["rows"] == list(rows.values())
+    assert {o["name"] for o in again["origins"]} == set(origins)
+    assert run(*argv_again) == 0
+    (without,) = read(tmp_path / "again" / f"{TABLE}.json")["tables"]
+    figures = {row["name"]: row["figures"][0]["ours"] for row in without["rows"]}
+    assert list(figures["1_steps"]) == ["0"]
+    assert figures["2_steps"] == whole["ours"]
+
+
+def test_what_cannot_be_run_is_not_printed_as_a_command(capsys, tmp_path):
+    assert run("--table=coco", f"--workdir={tmp_path}", "--print") == 1
+    printed = capsys.readouterr()
+    assert not printed.out
+    lines = printed.err.splitlines()
+    assert "left out: train coco/" in lines[0]
+    assert "needs COCO 2017 panoptic: give --coco=DIR" in lines[0]
 
 
 def stop_when(condition):
@@ -145,6 +171,15 @@ def read(path):
         (["--table=coco", "--workdir=w", "--seeds=a"], "take whole numbers"),
         (["--table=coco", "--workdir=w", "--coco=none"], "--coco=none: no such folder"),
         (["--table=coco", "--workdir=w", "--prices=p"], "--prices is for --dry_run"),
+        (["--table=coco", "--workdir=w", "--earlier=e"], "e: no such file; check"),
+        (
+            ["--table=coco", "--workdir=w", f"--earlier={__file__}"],
+            "not a collected table; take a .json that launch.reproduce wrote",
+        ),
+        (
+            ["--table=coco", "--workdir=w", "--earlier=e", "--print"],
+            "--earlier is for collecting; leave it out",
+        ),
         (
             ["--table=coco", "--workdir=w", "--detection_encoder=none"],
             "--detection_encoder=none: no such file",

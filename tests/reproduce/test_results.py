@@ -1,8 +1,10 @@
 """Means, spreads and directions of results, and the page that shows them."""
 
+import json
+
 import pytest
 
-from pix2seq_d.reproduce import page, results
+from pix2seq_d.reproduce import earlier, page, results
 from pix2seq_d.reproduce.page import Collected
 from pix2seq_d.reproduce.paper import ABLATION_LOSS
 from pix2seq_d.reproduce.recipes import Check
@@ -20,7 +22,7 @@ class Named:
 
 
 def result(name, ours):
-    return Result(Named(name), (Number(PQ, None, ours),), {})
+    return Result(Named(name), (Number(PQ, None, ours),))
 
 
 @pytest.mark.parametrize(
@@ -53,11 +55,38 @@ def test_near_is_near_in_both_directions():
         assert results.judge(check, some).holds == holds
 
 
+def test_an_earlier_collection_fills_what_the_folders_lack():
+    l2, cross_entropy = ABLATION_LOSS.rows
+
+    def collected(l2_ours, cross_entropy_ours):
+        return [
+            Result(l2, (Number(PQ, None, l2_ours),)),
+            Result(cross_entropy, (Number(PQ, None, cross_entropy_ours),), 71.0),
+        ]
+
+    before = collected({0: 40.0, 2: 41.0}, {0: 45.0, 1: 46.0})
+    one = Collected(ABLATION_LOSS, (0, 1, 2), before, [], [], [])
+    content = json.loads(json.dumps(page.to_json({}, [one])))
+    known = {table["name"]: table for table in content["tables"]}
+    now = collected({1: 50.0}, {0: 55.0})
+    found, taken = earlier.complete(now, ABLATION_LOSS, (0, 1), known)
+    (a,), (b,) = (result.numbers for result in found)
+    # Seed 2 is not wanted; the folders' own numbers stay.
+    assert list(a.ours.items()) == [(0, 40.0), (1, 50.0)]
+    assert list(b.ours.items()) == [(0, 55.0), (1, 46.0)]
+    assert taken == {("ablation_loss/l2", 0), ("ablation_loss/cross_entropy", 1)}
+    assert found[1].oracle_pq == 71.0
+
+    content["tables"][0]["rows"][0]["sampler"]["num_steps"] = 7
+    with pytest.raises(ValueError, match="ablation_loss/l2: the earlier collection"):
+        earlier.complete(now, ABLATION_LOSS, (0, 1), known)
+
+
 def test_a_page_shows_the_papers_figure_ours_and_what_was_not_run():
     l2, cross_entropy = ABLATION_LOSS.rows
     found = [
-        Result(l2, (Number(PQ, l2.figures[0], {0: 40.0, 1: 41.0}),), {}),
-        Result(cross_entropy, (Number(PQ, cross_entropy.figures[0], {}),), {}),
+        Result(l2, (Number(PQ, l2.figures[0], {0: 40.0, 1: 41.0}),)),
+        Result(cross_entropy, (Number(PQ, cross_entropy.figures[0], {}),)),
     ]
     outcomes = [results.judge(check, found) for check in ABLATION_LOSS.checks]
     one = Collected(ABLATION_LOSS, (0, 1), found, outcomes, [], [])

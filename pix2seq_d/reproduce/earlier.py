@@ -1,0 +1,105 @@
+"""Numbers of an earlier collection, for runs whose folders are elsewhere or gone."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pix2seq_d.reproduce import runs
+from pix2seq_d.reproduce.history import Origin
+from pix2seq_d.reproduce.recipes import Table, find_row
+from pix2seq_d.reproduce.results import Result
+
+Tables = Mapping[str, Mapping[str, Any]]  # name -> as `page.to_json` has it
+
+
+def read(path: Path) -> Tables:
+    """The tables of a collected JSON file.
+
+    Raises:
+      ValueError: it is none; the message names the file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        tables = {table["name"]: table for table in content["tables"]}
+        for row in (row for table in tables.values() for row in table["rows"]):
+            if {"name", "sampler", "oracle_pq", "figures"} - row.keys():
+                raise KeyError
+        return tables
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{path}: not a collected table; take a .json that launch.reproduce wrote"
+        ) from None
+
+
+def complete(
+    results: Sequence[Result], table: Table, seeds: Sequence[int], known: Tables
+) -> tuple[tuple[Result, ...], frozenset[tuple[str, int]]]:
+    """Results with the numbers of an earlier collection for seeds that have none.
+
+    Args:
+      results: of the table's rows, as its folders tell.
+      table: it.
+      seeds: that are wanted.
+      known: the earlier collection.
+    Returns:
+      The results and the (`table/row`, seed) that were taken over.
+    Raises:
+      ValueError: a row of the earlier collection was drawn by another sampler.
+    """
+    rows = {row["name"]: row for row in known.get(table.name, {}).get("rows", ())}
+    completed, taken = [], set()
+    for result in results:
+        found = rows.get(result.row.name)
+        if found is not None:
+            new = [s for s in seeds if s not in result.seeds and _has(found, s)]
+            if new and found["sampler"] != dataclasses.asdict(result.row.sampler):
+                raise ValueError(
+                    f"{table.name}/{result.row.name}: the earlier collection has it "
+                    f"with the sampler {found['sampler']}; leave that file out"
+                )
+            taken |= {(f"{table.name}/{result.row.name}", seed) for seed in new}
+            result = _with(result, found, new)
+        completed.append(result)
+    return tuple(completed), frozenset(taken)
+
+
+def origins(
+    table: Table, taken: Iterable[tuple[str, int]], known: Tables
+) -> tuple[Origin, ...]:
+    """Where numbers that were taken over are from, as the earlier collection says.
+
+    Args:
+      table: of the numbers.
+      taken: of `complete`.
+      known: the earlier collection.
+    """
+    names = {
+        f"{other} seed {seed}"
+        for path, seed in taken
+        for other in (*runs.twins(path), find_row(path, [table]).evaluates)
+    }
+    found = known.get(table.name, {}).get("origins", ())
+    return tuple(Origin(**entry) for entry in found if entry["name"] in names)
+
+
+def _has(row: Mapping[str, Any], seed: int) -> bool:
+    return any(str(seed) in figure["ours"] for figure in row["figures"])
+
+
+def _with(result: Result, row: Mapping[str, Any], seeds: Sequence[int]) -> Result:
+    """A result with an earlier one's numbers of some seeds, in the order of seeds."""
+    figures = {figure["figure"]: figure["ours"] for figure in row["figures"]}
+    numbers = []
+    for number in result.numbers:
+        earlier = figures.get("/".join(number.key), {})
+        ours = dict(number.ours) | {
+            seed: earlier[str(seed)] for seed in seeds if str(seed) in earlier
+        }
+        ours = {seed: ours[seed] for seed in sorted(ours)}
+        numbers.append(dataclasses.replace(number, ours=ours))
+    oracle = row["oracle_pq"] if result.oracle_pq is None else result.oracle_pq
+    return dataclasses.replace(result, numbers=tuple(numbers), oracle_pq=oracle)
