@@ -34,7 +34,8 @@ class Cost:
     Attributes:
       name: for people.
       images: of a call.
-      seconds: of single calls.
+      seconds: of single calls, each waited for.
+      queued_s: seconds of a call of as many that are handed over at once.
       model_flops: arithmetic that the images need, as `model_flops` counts it.
       flops: of the traced program, loops as often as they turn, recomputation included.
       xla_flops: XLA's count of the traced program, each loop once; None where it does
@@ -52,6 +53,7 @@ class Cost:
     name: str
     images: int
     seconds: Spread
+    queued_s: float
     model_flops: float
     flops: int
     xla_flops: float | None
@@ -122,6 +124,7 @@ def measure(
         name=name,
         images=work.images,
         seconds=seconds,
+        queued_s=runner.queued_s(repeats),
         model_flops=model_flops,
         flops=flops.of(runner.traced.jaxpr),
         xla_flops=xla["flops"],

@@ -26,6 +26,7 @@ def costs(found: Sequence[Cost], peaks: Peaks) -> str:
         _row("ms a call, median", found, lambda c: 1e3 * c.seconds.median),
         _row("ms, fastest", found, lambda c: 1e3 * c.seconds.low),
         _row("ms, slowest", found, lambda c: 1e3 * c.seconds.high),
+        _row("ms, handed over at once", found, lambda c: 1e3 * c.queued_s),
         _row("calls timed", found, lambda c: c.seconds.count),
         _row("images a call", found, lambda c: c.images),
         _row("images/s", found, lambda c: c.images / c.seconds.median),

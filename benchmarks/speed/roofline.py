@@ -114,7 +114,7 @@ def gpu_table(results: Mapping[str, Any]) -> str:
     peak, bandwidth, source = peaks_of(results["measured"])
     ours = next((r for d, r in results["measured"].items() if H200 in d), None)
     head = ("an image", "batch", "TFLOP", "GB", "least ms", "bound by")
-    head += ("H200 ms", "ms / least", "MFU %")
+    head += ("H200 ms", "ms / least", "MFU %", "ms at once")
     rows = []
     for row in ROWS:
         found = results["least"][row.key]
@@ -139,12 +139,14 @@ def gpu_table(results: Mapping[str, Any]) -> str:
 def _ours(device: Record | None, row: Row, floor: float) -> list[str]:
     record = device["costs"].get(row.key) if device else None
     if record is None:
-        return ["not run"] * 3
+        return ["not run"] * 4
     if "error" in record:
-        return [record["error"], "-", "-"]
+        return [record["error"], "-", "-", "-"]
     seconds = record["seconds"]["median"] / record["images"]
     mfu = text_table.percent(record["vendor_mfu"])
-    return [f"{1e3 * seconds:.2f}", f"{seconds / floor:.2f}", mfu]
+    queued = record.get("queued_s")  # absent before 2026-11-27
+    at_once = "not run" if queued is None else f"{1e3 * queued / record['images']:.2f}"
+    return [f"{1e3 * seconds:.2f}", f"{seconds / floor:.2f}", mfu, at_once]
 
 
 def cpu_table(results: Mapping[str, Any]) -> str:

@@ -83,6 +83,20 @@ class Runner:
             self.result = result
         return found
 
+    def queued_s(self, calls: int) -> float:
+        """Seconds of a call of so many that are handed over at once, and waited for.
+
+        A device that has the next call already has no pause between two, as in a
+        training, where `seconds` has one a call.
+        """
+        start = time.perf_counter()
+        for _ in range(calls):
+            self.result = self.compiled(*self._arguments)
+            if self._takes_state:
+                self._arguments = (self.result[0], *self._arguments[1:])
+        jax.block_until_ready(self.result)
+        return (time.perf_counter() - start) / calls
+
     def xla_cost(self) -> dict[str, float | None]:
         """XLA's {'flops', 'bytes', 'temporaries'} of one call; each loop counts once.
 

@@ -45,7 +45,7 @@ def test_the_longer_of_arithmetic_and_memory_bounds(results):
     table = roofline.gpu_table(results)
     step = cells(table, "decoder step 512/256")
     # 1e14 / 989e12 s, half of it an image.
-    assert step == ["2", "50.000", "0.50", "50.56", "arithmetic", *["not run"] * 3]
+    assert step == ["2", "50.000", "0.50", "50.56", "arithmetic", *["not run"] * 4]
     encode = cells(table, "encode 256/128")
     assert encode[3:5] == ["104.17", "memory"]  # 1e12 / 4.8e12
     assert "data sheet: 989 TFLOP/s, 4.8 TB/s" in table
@@ -56,14 +56,16 @@ def test_a_measured_h200_fills_its_columns_and_the_peaks(results):
         "peaks": {"product": 500.0, "bandwidth": 4.0},
         "costs": {
             "decoder step 512/256": COST,
+            "decoder step 256/128": COST | {"queued_s": 0.15},
             "encode 512/256": {"error": "out of memory"},
         },
     }
     table = roofline.gpu_table(results)
     # 100 ms an image, where 1e14 / 500e12 s for two are the least.
     step = cells(table, "decoder step 512/256")
-    assert step[-3:] == ["100.00", "1.00", "25.0"]
-    assert cells(table, "encode 512/256")[-3:] == ["out of memory", "-", "-"]
+    assert step[-4:] == ["100.00", "1.00", "25.0", "not run"]
+    assert cells(table, "decoder step 256/128")[-1] == "75.00"
+    assert cells(table, "encode 512/256")[-4:] == ["out of memory", "-", "-", "-"]
     assert cells(table, "training step 512/256")[-1] == "not run"
     assert "measured: a bfloat16 product" in table
 

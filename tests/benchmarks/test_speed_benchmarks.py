@@ -80,6 +80,7 @@ def test_a_training_step_is_measured_with_its_memory(micro, tmp_path):
     assert cost["images"] == 8
     assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
     assert seconds["count"] == 3
+    assert cost["queued_s"] > 0
     assert 0 < cost["temporaries"] < cost["planned"]
     # So small a loss is one slice: no loop.
     assert cost["flops"] == pytest.approx(cost["xla_flops"], rel=CLOSE)
