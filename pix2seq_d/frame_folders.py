@@ -1,9 +1,9 @@
 """A folder of numbered images as a video."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File, image_size, read_rgb
 from pix2seq_d.video import Video, VideoFacts, VideoFrame
 
@@ -63,7 +63,7 @@ def image_files(folder: Path) -> list[Path]:
             for p in folder.iterdir()
             if p.suffix.lower() in IMAGES and not p.name.startswith(".")
         ),
-        key=_by_number,
+        key=lambda path: by_number(path.name),
     )
     if not files:
         raise FileNotFoundError(
@@ -79,9 +79,3 @@ def image_files(folder: Path) -> list[Path]:
                 "be the frame; move the other elsewhere"
             )
     return files
-
-
-def _by_number(path: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", path.stem)
-    # Text and numbers take turns, so that like is compared with like.
-    return [int(p) if k % 2 else p for k, p in enumerate(parts)], path.name

@@ -93,8 +93,16 @@ def is_animated(file: File) -> bool:
 
 def orientation(image: Image.Image) -> int:
     """EXIF orientation of a decoded image, 1 ... 8; 1 where there is none."""
-    value = image.getexif().get(_ORIENTATION, 1)
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DECODE_ERRORS:  # the pixels are whole all the same
+        return 1
     return value if value in range(1, 9) else 1
+
+
+def turned_by_exif(image: Image.Image) -> Image.Image:
+    """A decoded image as viewers show it: turned by its EXIF orientation."""
+    return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
 def png_bit_depth(file: File) -> int:
@@ -116,7 +124,7 @@ def read_rgb(file: File | Path, *, upright: bool = False) -> np.ndarray:
     """
     file = file if isinstance(file, File) else File.read(file)
     image = open_image(file)
-    return to_rgb(ImageOps.exif_transpose(image) if upright else image, file.where)
+    return to_rgb(turned_by_exif(image) if upright else image, file.where)
 
 
 def to_rgb(image: Image.Image, where: str) -> np.ndarray:

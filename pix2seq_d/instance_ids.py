@@ -149,7 +149,8 @@ def _numbers(
     """
     numbers: list[int | None] = [None] * len(segments)
     for k, segment in enumerate(segments):
-        if own and segment.instance is not None and segment.instance < max_instances:
+        # 0 is the number of segments without instances.
+        if own and segment.instance and segment.instance < max_instances:
             numbers[k] = segment.instance
     free = sorted(set(range(1, max_instances)) - set(numbers), reverse=True)
     for k, number in enumerate(numbers):

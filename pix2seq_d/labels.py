@@ -92,8 +92,8 @@ class LabelSpace:
         """Reads the `categories` list of a COCO panoptic JSON; `color` is optional.
 
         Raises:
-          ValueError: an entry lacks `id`, `name` or `isthing`, has a bad `color`,
-            or ids repeat.
+          ValueError: an entry lacks `id`, `name` or `isthing`, has a bad `id` or
+            `color`, or ids repeat.
         """
         entries = list(categories)
         palette = distinct_colors(len(entries))
@@ -102,6 +102,14 @@ class LabelSpace:
             for field in ("id", "name", "isthing"):
                 if field not in entry:
                     raise ValueError(f"categories[{k}] has no field {field!r}")
+            try:
+                category_id = int(entry["id"])
+            except (TypeError, ValueError, OverflowError):
+                category_id = 2**31
+            if category_id >= 2**31:
+                raise ValueError(
+                    f"categories[{k}] has id {entry['id']!r}; give a 32-bit integer"
+                )
             if entry["isthing"] not in (0, 1):
                 raise ValueError(
                     f"categories[{k}] has isthing {entry['isthing']!r}; give 0 or 1"
@@ -117,7 +125,7 @@ class LabelSpace:
                 )
             made.append(
                 Category(
-                    id=int(entry["id"]),
+                    id=category_id,
                     name=str(entry["name"]),
                     is_thing=bool(entry["isthing"]),
                     color=(int(color[0]), int(color[1]), int(color[2])),

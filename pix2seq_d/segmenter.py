@@ -9,13 +9,13 @@ from typing import TypedDict, Unpack, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pix2seq_d import assets
 from pix2seq_d.config import Config
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.diffusion.sampler import time_grid
-from pix2seq_d.image_files import read_rgb, to_rgb
+from pix2seq_d.image_files import read_rgb, to_rgb, turned_by_exif
 from pix2seq_d.inference import postprocess
 from pix2seq_d.inference.denoising import Denoising
 from pix2seq_d.inference.predictor import Predictor
@@ -343,7 +343,7 @@ def pixels(image: Picture) -> np.ndarray:
         eval_data.check_image(image)
         return image
     if isinstance(image, Image.Image):
-        return to_rgb(ImageOps.exif_transpose(image), "the image")
+        return to_rgb(turned_by_exif(image), "the image")
     return read_rgb(Path(image), upright=True)
 
 

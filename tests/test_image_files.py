@@ -56,6 +56,14 @@ def test_exif_orientation_is_ignored(tmp_path):
     assert saved(tmp_path, image, "turned.jpg", exif=exif).shape == (4, 6, 3)
 
 
+def test_a_damaged_exif_block_turns_nothing(tmp_path):
+    path = tmp_path / "a.jpg"
+    for exif in (b"Exif\0\0garbage", b"Exif\0\0II*\0"):
+        Image.fromarray(RGB).save(path, exif=exif)
+        assert orientation(open_image(path)) == 1
+        np.testing.assert_array_equal(read_rgb(path, upright=True), read_rgb(path))
+
+
 def test_float_and_32_bit_pixels_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"f\.tif: has floating-point pixels"):
         saved(tmp_path, Image.fromarray(np.ones((4, 4), np.float32)), "f.tif")

@@ -105,6 +105,12 @@ def test_kitti_step():
     assert found.id_range == 17
 
 
+def test_own_number_0_is_none():
+    frame = PanopticMap(IDS, (Segment(90, 7, instance=0), *SEGMENTS[1:]))
+    labels, _ = one(frame, rule=IdRule(own=True))
+    assert labels == one(MAP)[0]
+
+
 def test_davis():
     """Things without classes."""
     frame = PanopticMap(

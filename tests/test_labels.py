@@ -49,6 +49,9 @@ def test_bad_ids_are_named():
         LabelSpace.from_json([door, door])
     with pytest.raises(ValueError, match="negative, found -1"):
         LabelSpace.from_json([door | {"id": -1}])
+    for bad in (None, [1], "a", float("inf"), 2**31):
+        with pytest.raises(ValueError, match=r"categories\[0\] has id .*; give a 32"):
+            LabelSpace.from_json([door | {"id": bad}])
     with pytest.raises(ValueError, match="isthing '0'"):
         LabelSpace.from_json([door | {"isthing": "0"}])
     with pytest.raises(ValueError, match="at least one"):

@@ -83,7 +83,7 @@ class Arrays:
                 )
                 for segment in entry["segments_info"]
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"{self._path}: annotations[{index}] is not a COCO panoptic entry "
                 f"({type(error).__name__}: {error})"

@@ -116,7 +116,7 @@ def _list_images(images: Files, split: str) -> set[str]:
         name.removesuffix(_IMAGE)
         for city in images.folders(split)
         for name in images.names(f"{split}/{city}")
-        if name.endswith(_IMAGE)
+        if name.endswith(_IMAGE) and not name.startswith(".")
     }
 
 

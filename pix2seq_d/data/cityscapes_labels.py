@@ -57,7 +57,7 @@ class RawLabels:
             name.removesuffix(_SUFFIX): f"{split}/{city}/{name}"
             for city in files.folders(split)
             for name in files.names(f"{split}/{city}")
-            if name.endswith(_SUFFIX)
+            if name.endswith(_SUFFIX) and not name.startswith(".")
         }
 
     def decoder(self, image_id: str) -> Callable[[File], PanopticMap]:

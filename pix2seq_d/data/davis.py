@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pix2seq_d.data import label_spaces
-from pix2seq_d.data.frames import Frame, VideoFrames, pair_frames
+from pix2seq_d.data.frames import LABELS, Frame, VideoFrames, by_stem, pair_frames
 from pix2seq_d.data.label_png import read_label_png
 from pix2seq_d.data.roots import check_root, no_split
 from pix2seq_d.files import Folder
@@ -150,8 +150,9 @@ def spare_id(files: Iterable[File]) -> int:
 @functools.cache
 def folder_spare_id(folder: Path) -> int:
     """`spare_id` of a folder; reads it once."""
-    files = Folder(folder)
-    return spare_id(files.read(n) for n in files.names() if n.endswith(".png"))
+    files = Folder(folder.parent)
+    names = by_stem(files, folder.name, LABELS).values()
+    return spare_id(map(files.read, names))
 
 
 def _read_ids(file: File) -> np.ndarray:

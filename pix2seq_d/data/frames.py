@@ -8,13 +8,14 @@ from pathlib import PurePosixPath
 
 from pix2seq_d.data.source import EncodedExample, Video
 from pix2seq_d.files import Files
+from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.panoptic_index import list_some
 
 IMAGES = (".jpg", ".jpeg", ".png")
-_LABELS = (".png",)
+LABELS = (".png",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ def video_ranges(names: Sequence[str]) -> tuple[Video, ...]:
 def pair_frames(
     images: Files, labels: Files, videos: Sequence[str], *, max_missing: int = 0
 ) -> tuple[Frame, ...]:
-    """The frames of some videos, in the order of their names.
+    """The frames of some videos, in the order of the numbers in their names.
 
     An image `VIDEO/FRAME.jpg` (or .png) belongs to the label map
     `VIDEO/FRAME.png`. Folders are listed once, no file is touched.
@@ -108,19 +109,20 @@ def pair_frames(
     Raises:
       FileNotFoundError: a video without frames, or more images or label maps are
         missing.
+      ValueError: two files of a frame differ in their suffix only.
     """
     frames: list[Frame] = []
     no_image, no_label = [], []
     for video in videos:
         image_of = by_stem(images, video, IMAGES)
-        label_of = by_stem(labels, video, _LABELS)
+        label_of = by_stem(labels, video, LABELS)
         if not image_of and not label_of:
             raise FileNotFoundError(
                 f"{images.where(video)}: holds no images, nor {labels.where(video)} "
                 f"any label maps; put the frames of {video} there or leave it out"
             )
         suffix = _usual_suffix(image_of.values())
-        for stem in sorted(image_of.keys() | label_of.keys()):
+        for stem in sorted(image_of.keys() | label_of.keys(), key=by_number):
             name = f"{video}/{stem}"
             if stem not in image_of:
                 no_image.append(name)
@@ -147,9 +149,20 @@ def _usual_suffix(names: Collection[str]) -> str:
 
 
 def by_stem(files: Files, folder: str, suffixes: Collection[str]) -> dict[str, str]:
-    """Name without folder and suffix -> name, of a folder's files of some suffixes."""
-    return {
-        PurePosixPath(name).stem: f"{folder}/{name}"
-        for name in files.names(folder)
-        if PurePosixPath(name).suffix.lower() in suffixes and not name.startswith(".")
-    }
+    """Name without folder and suffix -> name, of a folder's files of some suffixes.
+
+    Raises:
+      ValueError: two of them differ in their suffix only.
+    """
+    found: dict[str, str] = {}
+    for name in files.names(folder):
+        path = PurePosixPath(name)
+        if path.suffix.lower() not in suffixes or name.startswith("."):
+            continue
+        other = found.setdefault(path.stem, f"{folder}/{name}")
+        if other != f"{folder}/{name}":
+            raise ValueError(
+                f"{files.where(folder)}: holds {PurePosixPath(other).name} and {name}, "
+                "of which only one can be the frame; move the other elsewhere"
+            )
+    return found

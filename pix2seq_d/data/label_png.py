@@ -6,6 +6,9 @@ import numpy as np
 
 from pix2seq_d.image_files import File, open_image, png_bit_depth
 
+# Pillow spreads gray of 2 and 4 bits over 0..255.
+_SPREAD = {2: 85, 4: 17}
+
 
 def read_label_png(file: File, *, modes: Collection[str], cure: str) -> np.ndarray:
     """PNG -> its values as stored, [H, W] or [H, W, 3]; palettes give indices.
@@ -29,4 +32,6 @@ def read_label_png(file: File, *, modes: Collection[str], cure: str) -> np.ndarr
         raise ValueError(
             f"{file.where}: has {png_bit_depth(file)} bits per channel; {cure}"
         )
-    return np.asarray(image)
+    values = np.asarray(image)
+    spread = _SPREAD.get(png_bit_depth(file), 1) if image.mode == "L" else 1
+    return values if spread == 1 else values // np.uint8(spread)

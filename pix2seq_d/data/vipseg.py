@@ -9,6 +9,7 @@ from typing import Any
 from pix2seq_d.data.frames import IMAGES, Frame, VideoFrames, by_stem
 from pix2seq_d.data.roots import check_root, no_split
 from pix2seq_d.files import Folder, check_names
+from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -55,7 +56,9 @@ class VipSeg(VideoFrames):
         for video, index in sorted(self._videos.items()):
             index.check_categories(label_space.semantic_of)
             image_of = by_stem(Folder(images), video, IMAGES)
-            for image_id in sorted(index.rows, key=index.png_name):
+            for image_id in sorted(
+                index.rows, key=lambda i, names=index.png_name: by_number(names(i))
+            ):
                 png = index.png_name(image_id)
                 stem = PurePosixPath(png).stem
                 image = image_of.get(stem, f"{video}/{stem}.jpg")

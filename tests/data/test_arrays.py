@@ -79,7 +79,14 @@ def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path, changes, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("entry", ["{}", '{"segments_info": [{"id": 1}]}', "3"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *("{}", "3", '{"segments_info": [{"id": 1}]}'),
+        '{"segments_info": [{"id": "a", "category_id": 1}]}',
+        '{"segments_info": [{"id": Infinity, "category_id": 1}]}',
+    ],
+)
 def test_a_wrong_annotation_is_named(tmp_path, entry):
     text = np.array(f"[{entry}, {entry}]")
     np.savez(tmp_path / "x.npz", **contents(annotations=text))

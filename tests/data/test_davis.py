@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from deep_png import shallow_png
 from PIL import Image
 from refusal import decode, refused
 
@@ -157,6 +158,34 @@ def test_gray_files_are_read(root):
     Image.fromarray(frame(3, 1).astype(np.uint8)).save(path)
     panoptic = Davis.from_root(root, "val")[0].panoptic
     np.testing.assert_array_equal(panoptic.ids, frame(3, 1))
+    # Pillow gives 255 and 85 for these.
+    path.write_bytes(shallow_png(frame(3, 1), bits=2))
+    panoptic = Davis.from_root(root, "val")[0].panoptic
+    np.testing.assert_array_equal(panoptic.ids, frame(3, 1))
+
+
+def test_frames_come_in_the_order_of_their_numbers(root):
+    for position in (2, 10):
+        save_image(root / f"JPEGImages/480p/bear/{position}.jpg", 0)
+        save_palette(root / LABELS / f"bear/{position}.png", frame())
+    source = Davis.from_root(root, "train")
+    names = [e.image_id for e in source][:4]
+    assert names == ["bear/00000", "bear/00001", "bear/2", "bear/10"]
+
+
+def test_two_files_of_a_frame_are_refused(root):
+    save_image(root / "JPEGImages/480p/bear/00001.png", 0)
+    message = r"bear: holds 00001\.jpg and 00001\.png, of which only one"
+    with pytest.raises(ValueError, match=message):
+        Davis.from_root(root, "train")
+
+
+def test_the_new_object_of_255_counts_all_label_maps_and_no_other_file(root):
+    folder = root / LABELS / "tennis"
+    (folder / "00000.png").rename(folder / "00000.PNG")
+    (folder / "._00001.png").write_bytes(b"of macOS")
+    panoptic = Davis.from_root(root, "train")[4].panoptic
+    np.testing.assert_array_equal(panoptic.ids, frame(3))
 
 
 def test_the_sample(shared):

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,6 +118,24 @@ def test_frames_come_in_order_and_videos_are_ranges(folder):
     with pytest.raises(IndexError):
         source[4]
     assert len(VipSeg.from_root(folder.place, "val")) == 4
+
+
+def test_numbers_need_no_leading_zeros(folder):
+    stems = {f"{k:08d}": str(9 + k) for k in range(3)}
+    video = folder.content["annotations"][0]
+    for frame in video["annotations"]:
+        before = Path(frame["file_name"]).stem
+        after = frame["image_id"] = stems[before]
+        frame["file_name"] = f"{after}.png"
+        for path in (
+            folder.png("12_b", before),
+            folder.place / f"images/12_b/{before}.jpg",
+        ):
+            path.rename(path.with_stem(after))
+    folder.save_json()
+    source = load(folder)
+    assert [e.image_id for e in source][1:] == ["12_b/9", "12_b/10", "12_b/11"]
+    assert [int(e.image.max()) for e in source][1:] == [0, 20, 40]
 
 
 def test_ids_and_segments_are_exact(folder):

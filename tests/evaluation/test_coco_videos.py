@@ -110,6 +110,30 @@ def test_coco_videos_labels_are_exact(videos):
             np.testing.assert_array_equal(labels, np.vectorize(table.get)(ids))
 
 
+def test_coco_videos_numbers_need_no_leading_zeros(videos):
+    for side, folder, suffix in (
+        ("gt", "panomasksRGB", "png"),
+        ("pred", "pan_pred", "jpg"),
+    ):
+        (frames,) = (
+            v["annotations"]
+            for v in videos.content[side]["annotations"]
+            if v["video_id"] == "12_b"
+        )
+        # The last of three frames comes first.
+        for k, frame in zip((11, 10, 9), frames, strict=True):
+            frame["file_name"] = f"{k}.{suffix}"
+        for t in range(3):
+            path = videos.root / side / folder / f"12_b/{t:08d}.png"
+            path.rename(path.with_stem(str(9 + t)))
+    videos.save()
+    before = videos.maps["12_b"]
+    truth, _ = CocoVideos(*videos.paths).read("12_b")
+    kept = [np.isin(ids, [WALL_ID, FIRST, SECOND]) for ids in before]
+    for labels, ids, where in zip(truth, before, kept, strict=True):
+        np.testing.assert_array_equal(labels[where] % 2**24, ids[where])
+
+
 def test_coco_videos_equal_to_the_truth_score_one(videos):
     reader = CocoVideos(*videos.paths)
     result = vpq.evaluate(reader, **arguments(reader.coding), window_sizes=(1, 2))

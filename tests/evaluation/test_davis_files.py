@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from davis_video import refused, video
-from deep_png import deep_png
+from deep_png import deep_png, shallow_png
 from PIL import Image
 
 from pix2seq_d.evaluation import davis
@@ -100,6 +100,8 @@ def test_gray_files_are_as_good(folders):
     expected = folders.evaluate()
     path = folders.pred / "bear/00001.png"
     Image.fromarray(folders.arrays["bear"][1][1]).save(path)
+    assert folders.evaluate() == expected
+    path.write_bytes(shallow_png(folders.arrays["bear"][1][1].astype(int), bits=4))
     assert folders.evaluate() == expected
 
 

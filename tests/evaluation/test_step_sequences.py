@@ -63,6 +63,15 @@ def test_step_frames_stream_to_both_metrics(step):
     assert video.result() == vpq.evaluate(reader, **kinds, window_sizes=(1, 2))
 
 
+def test_step_numbers_need_no_leading_zeros(step):
+    for t, name in enumerate(("9", "10")):
+        for side in ("gt", "pred"):
+            path = step / side / f"0002/{t:06d}.png"
+            path.rename(path.with_stem(name))
+    truth, _ = read_step(step).read("0002")
+    np.testing.assert_array_equal(truth, MAPS["0002"] * 65536 + NUMBERS["0002"])
+
+
 def test_step_other_predictions_are_ignored(step):
     save_png(step / "pred/0002/000009.png", np.zeros((9, 9), "u1"))
     save_png(step / "pred/0099/000000.png", np.zeros((9, 9), "u1"))

@@ -11,11 +11,6 @@ VOID_VALUES = (0, 255)  # unlabelled, unless a category has this id
 
 _CURE = "export labels as 8- or 16-bit gray PNG, or with palette indices"
 
-# Pillow spreads gray of 2 and 4 bits over 0..255; a PNG's header has, from byte 24
-# on, the bits and the kind of its colours, gray is 0.
-_SPREAD = {b"\x02\x00": 85, b"\x04\x00": 17}
-_HEADER = slice(24, 26)
-
 
 def read_numbers(file: File, image: File | np.ndarray) -> np.ndarray:
     """PNG -> int32 [H, W]: gray value or palette index, as stored.
@@ -29,7 +24,7 @@ def read_numbers(file: File, image: File | np.ndarray) -> np.ndarray:
     modes = ("1", "L", "P", "I", "I;16")
     values = read_label_png(file, modes=modes, cure=_CURE).astype(np.int32)
     check_size(file.where, values.shape, image)
-    return values // _SPREAD.get(file.data[_HEADER], 1)
+    return values
 
 
 def check_size(where: str, size: tuple[int, ...], image: File | np.ndarray) -> None:

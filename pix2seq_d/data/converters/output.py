@@ -7,10 +7,16 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pix2seq_d.data.converters.replaced import ReplacedSplit
-from pix2seq_d.image_files import File, open_image, orientation, to_rgb
+from pix2seq_d.image_files import (
+    File,
+    open_image,
+    orientation,
+    to_rgb,
+    turned_by_exif,
+)
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
 from pix2seq_d.panoptic_files import PanopticWriter
@@ -196,7 +202,7 @@ def upright(file: File) -> File | np.ndarray:
     image = open_image(file)
     if orientation(image) == 1:
         return file
-    return to_rgb(ImageOps.exif_transpose(image), file.where)
+    return to_rgb(turned_by_exif(image), file.where)
 
 
 def _check_apart(source: Path, root: Path, written: Sequence[Path]) -> None:

@@ -76,7 +76,8 @@ def rle_mask(rle: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
     if isinstance(counts, str | bytes):
         runs = _decompress(counts)
     elif isinstance(counts, list) and all(type(c) is int for c in counts):
-        runs = np.array(counts, np.int64)
+        # So many that they cannot fill the image, in 64 bits.
+        runs = np.array([min(max(c, -1), height * width + 1) for c in counts], np.int64)
     else:
         raise ValueError("run lengths without counts; give a list or compressed text")
     if not runs.size or runs.min() < 0 or runs.sum() != height * width:

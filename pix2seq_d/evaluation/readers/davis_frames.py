@@ -13,6 +13,7 @@ from pix2seq_d.data.frames import by_stem
 from pix2seq_d.data.label_png import read_label_png
 from pix2seq_d.evaluation.frame_pair import size
 from pix2seq_d.files import Folder
+from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_index import list_some
 
@@ -140,7 +141,7 @@ def list_frames(
             Path(gt_dir) / truth[stem],
             Path(pred_dir) / found[stem] if stem in found else None,
         )
-        for stem in sorted(truth)
+        for stem in sorted(truth, key=by_number)
     ]
 
 

@@ -10,6 +10,7 @@ from pix2seq_d.evaluation.frame_pair import FramePair
 from pix2seq_d.evaluation.label_coding import LabelCoding
 from pix2seq_d.evaluation.readers.sequences import Sequences, check_present, void_like
 from pix2seq_d.files import Folder
+from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 
 DIVISOR = 1 << 16  # two bytes hold the instance
@@ -88,11 +89,12 @@ class StepSequences(Sequences):
 
 
 def _pngs(files: Folder, name: str) -> list[str]:
-    return [
+    pngs = (
         png
         for png in files.names(name)
         if png.lower().endswith(".png") and not png.startswith(".")
-    ]
+    )
+    return sorted(pngs, key=by_number)
 
 
 def _decode(file: File) -> np.ndarray:

@@ -293,6 +293,7 @@ def test_the_output_is_guarded(folder):
         ({"segmentation": {"size": [6, 8], "counts": [47]}}, "do not fill the 48"),
         ({"segmentation": {"size": [6, 8], "counts": [-1, 49]}}, "do not fill the 48"),
         ({"segmentation": {"size": [6, 8], "counts": []}}, "do not fill the 48"),
+        ({"segmentation": {"size": [6, 8], "counts": [2**63]}}, "do not fill the 48"),
         ({"segmentation": {"size": [6, 8], "counts": "2"}}, "do not fill the 48"),
         ({"segmentation": {"size": [6, 8], "counts": "zz"}}, "are damaged; export"),
         (

@@ -1,8 +1,5 @@
 """Semantic and instance PNGs -> COCO panoptic."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from converter_checks import (
@@ -14,6 +11,7 @@ from converter_checks import (
     save_labels,
     scenes,
 )
+from deep_png import shallow_png
 from PIL import Image
 
 from pix2seq_d.data.converters import png_pairs
@@ -143,15 +141,7 @@ def test_stuff_alone_palettes_and_void_values_that_are_categories(folders):
 def test_png_of_few_bits(folders, depth, palette):
     """Pillow spreads their gray values over 0..255; indices it leaves."""
     values = np.arange(48).reshape(6, 8) % (1 << depth)
-    bits = (values[..., None] >> np.arange(depth)[::-1]) & 1
-    rows = np.packbits(bits.reshape(6, -1), axis=1)
-    header = struct.pack(">IIBBBBB", 8, 6, depth, 3 if palette else 0, 0, 0, 0)
-    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    parts = [(b"IHDR", header), (b"PLTE", bytes(12)), (b"IDAT", data), (b"IEND", b"")]
-    file = b"\x89PNG\r\n\x1a\n"
-    for kind, content in parts if palette else [parts[0], *parts[2:]]:
-        file += struct.pack(">I", len(content)) + kind + content
-        file += struct.pack(">I", zlib.crc32(kind + content))
+    file = shallow_png(values, bits=depth, palette=bool(palette))
     (folders.root / "semantic" / "a.png").write_bytes(file)
     entries = [{"id": i, "name": str(i), "isthing": 0} for i in range(1, 16)]
     categories = save_json(folders.root / "c.json", entries)
