@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 # What PIL's decoders raise on damaged files; truncation is an OSError.
 _DECODE_ERRORS = (
@@ -21,6 +21,15 @@ _DECODE_ERRORS = (
 )
 
 _ORIENTATION = 0x0112  # EXIF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,21 +97,26 @@ def image_size(file: File) -> tuple[int, int]:
 def is_animated(file: File) -> bool:
     """Whether a readable image file holds several pictures, as a GIF may."""
     with Image.open(io.BytesIO(file.data)) as image:
-        return getattr(image, "n_frames", 1) > 1
+        try:
+            return getattr(image, "n_frames", 1) > 1
+        except Exception:  # of many kinds: what follows the first picture is damaged
+            return True
 
 
 def orientation(image: Image.Image) -> int:
     """EXIF orientation of a decoded image, 1 ... 8; 1 where there is none."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except _DECODE_ERRORS:  # the pixels are whole all the same
+    except Exception:  # of many kinds: the block is damaged, the pixels are whole
         return 1
     return value if value in range(1, 9) else 1
 
 
 def turned_by_exif(image: Image.Image) -> Image.Image:
     """A decoded image as viewers show it: turned by its EXIF orientation."""
-    return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
+    # ImageOps.exif_transpose would write the block anew, and fail with damaged ones.
+    turn = _TURNS.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def png_bit_depth(file: File) -> int:

@@ -38,6 +38,11 @@ class IdRule:
         if self.order not in ORDERS:
             raise ValueError(f"order={self.order!r}: choose one of {ORDERS}")
 
+    @property
+    def shares(self) -> bool:
+        """Whether segments of two classes may have one number."""
+        return self.own and self.classes
+
 
 COCO = IdRule()
 CITYSCAPES = IdRule(crowd="segment", order="distinct")

@@ -1,10 +1,19 @@
 """Image decoding: every pixel mode becomes 8-bit RGB, damaged files are named."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from pix2seq_d.image_files import File, image_size, open_image, orientation, read_rgb
+from pix2seq_d.image_files import (
+    File,
+    image_size,
+    is_animated,
+    open_image,
+    orientation,
+    read_rgb,
+)
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
 
@@ -62,6 +71,39 @@ def test_a_damaged_exif_block_turns_nothing(tmp_path):
         Image.fromarray(RGB).save(path, exif=exif)
         assert orientation(open_image(path)) == 1
         np.testing.assert_array_equal(read_rgb(path, upright=True), read_rgb(path))
+
+
+def test_a_block_that_cannot_be_written_anew_turns_all_the_same(tmp_path):
+    """0x010f is text by its definition, here it is a fraction."""
+    image, path = Image.fromarray(RGB), tmp_path / "a.jpg"
+    exif = image.getexif()
+    exif[0x0112] = 6
+    entries = [(0x010F, 5, 1, 38), (0x0112, 3, 1, 6)]
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    block += b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    block += struct.pack("<III", 0, 7, 2)
+    image.save(path, exif=block)
+    assert orientation(open_image(path)) == 6
+    turned = read_rgb(path, upright=True)
+    np.testing.assert_array_equal(turned, np.rot90(read_rgb(path), -1))
+
+
+def test_cut_animations_are_animations(tmp_path):
+    frames = [Image.fromarray(np.roll(RGB, k, 0)).resize((64, 64)) for k in range(4)]
+    for name in ("a.gif", "a.tif"):
+        path = tmp_path / name
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+        data = path.read_bytes()
+        readable = 0
+        for size in range(len(data) // 4, len(data), len(data) // 40):
+            path.write_bytes(data[:size])
+            try:
+                read_rgb(path)
+            except ValueError:
+                continue
+            is_animated(File.read(path))
+            readable += 1
+        assert readable
 
 
 def test_float_and_32_bit_pixels_are_refused(tmp_path):

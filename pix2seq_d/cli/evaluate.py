@@ -158,7 +158,9 @@ def main(argv: list[str]) -> None:
     # An absolute path is no name: a training that is not there is not the shipped one.
     path = values.checkpoint or Path(values.workdir).resolve()
     # A training may be writing: all processes take what the first one sees.
-    step = values.step or max(checkpoint.steps(Path(path)), default=None)
+    step = values.step
+    if step is None:
+        step = max(checkpoint.steps(Path(path)), default=None)
     trained = checkpoint.load(path, step=gather(step)[0])
     trained = _overridden(trained, overrides)
     in_file = trained.workdir.is_file()

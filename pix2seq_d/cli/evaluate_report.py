@@ -4,18 +4,20 @@ import datetime
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jax
 
 from pix2seq_d.atomic_file import replace_text
+from pix2seq_d.cli.evaluate_records import made_of
 from pix2seq_d.cli.evaluate_video import frames_of
 from pix2seq_d.data.source import Source, VideoSource
 from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.video_scores import VideoReport
+from pix2seq_d.image_files import File
 from pix2seq_d.models import parameter_count
 from pix2seq_d.panoptic_files import read_map
-from pix2seq_d.panoptic_index import read_index
+from pix2seq_d.panoptic_index import parse_json, read_index
 from pix2seq_d.report import ladder, page
 from pix2seq_d.report.chosen import choose
 from pix2seq_d.report.frame import image_frame, video_frame
@@ -76,16 +78,31 @@ def write(
             source.label_space,
             run,
             _image_views(report, source, output),
-            rungs=_rungs(steps, trained) if steps.exists() else (),
+            rungs=_rungs(steps, report, trained) if steps.exists() else (),
             ladder_command=shlex.join(measure),
         )
     replace_text(path, text)
     return path
 
 
-def _rungs(path: Path, trained: Trained) -> tuple[Rung, ...]:
+def _rungs(path: Path, report: Report, trained: Trained) -> tuple[Rung, ...]:
+    """The ladder of the same weights, images and settings; () where it is another."""
     diffusion = trained.config.diffusion
-    return ladder.read(path, time_difference=diffusion.time_difference)
+    rungs = ladder.read(path, time_difference=diffusion.time_difference)
+    content = parse_json(File.read(path))
+    expected = made_of(trained) | {"images": report.num_images}
+    found = {name: content.get(name) for name in expected}
+    for made in (expected, found):
+        # What the ladder itself varies, and what changes no score.
+        made["sampler"] = _without(
+            made["sampler"], "num_steps", "num_steps_next", "time_difference"
+        )
+        made["evaluation"] = _without(made["evaluation"], "batch_size")
+    return rungs if found == expected else ()
+
+
+def _without(settings: Any, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def _run(trained: Trained, evaluated: str, command: str) -> Run:

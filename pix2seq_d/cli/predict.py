@@ -12,6 +12,7 @@ and <video>.mp4 to look at; every object keeps its number through the video.
 
 import dataclasses
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +42,14 @@ def main(argv: list[str]) -> None:
         flags.DEFINE_string(name, None, doc, flag_values=values)
 
     def number(name: str, default: int | None, doc: str, lowest: int) -> None:
-        flags.DEFINE_integer(name, default, doc, flag_values=values, lower_bound=lowest)
+        flags.DEFINE_integer(
+            name,
+            default,
+            doc,
+            flag_values=values,
+            lower_bound=lowest,
+            upper_bound=2**32 - 1,
+        )
 
     text("checkpoint", f"{app.CHECKPOINT}; or any other file of launch.export.")
     text("input", "An image, a folder or quoted glob of images, or a video.")
@@ -84,6 +92,7 @@ def main(argv: list[str]) -> None:
         "Frames a second of a folder of frames.",
         flag_values=values,
         lower_bound=0.01,
+        upper_bound=1000.0,
     )
     flags.DEFINE_enum(
         "video_format",
@@ -195,7 +204,9 @@ def find_images(pattern: str) -> tuple[list[Path], list[Path]]:
         found = [p for p in path.iterdir() if p.is_file() and p.name[0] != "."]
         nothing = f"no image in this folder ({', '.join(SUFFIXES)})"
     else:
-        found = [Path(p) for p in glob.glob(pattern) if Path(p).is_file()]
+        found = [
+            Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file()
+        ]
         nothing = (
             "no such image, folder or video; give one, or a glob of images in quotes"
         )
@@ -214,7 +225,12 @@ def predict(
     formats: Sequence[str],
     denoising: str | None = None,
 ) -> list[str]:
-    """Predicts and writes; returns one message per image that cannot be read."""
+    """Predicts and writes; returns one message per image that cannot be read.
+
+    Raises:
+      UsageError: an image lies where results are written.
+    """
+    _check_apart(paths, output, [*formats, predict_denoising.FOLDER])
     read: list[int] = []
     failed: list[str] = []
     animated: list[str] = []
@@ -232,12 +248,13 @@ def predict(
             read.append(index)
             yield image
 
+    names = _names(paths)
     progress = Progress("predict", len(paths), unit="image")
     with ResultWriter(output, segmenter.label_space, formats=formats) as writer:
         found = segmenter.predict_each(images(), **settings)
         for done, result in enumerate(found, start=1):
             index = read[done - 1]
-            name = paths[index].name
+            name = names[index]
             stem = writer.write(result, image_id=index + 1, file_name=name)
             if denoising:
                 file = stem + predict_denoising.SUFFIXES[denoising]
@@ -254,3 +271,24 @@ def predict(
     if animated:
         print(f"animations:  the first picture was taken of {', '.join(animated)}")
     return failed
+
+
+def _check_apart(paths: Sequence[Path], output: Path, folders: Sequence[str]) -> None:
+    """Raises UsageError if an image lies in a folder of results."""
+    written = {(output / name).resolve() for name in folders}
+    for path in paths:
+        if path.parent.resolve() in written:
+            raise app.UsageError(
+                f"--output={output}: results would be written over {path}; give "
+                "another folder"
+            )
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """What to call images: their names, with folders where two have the same one."""
+    names = [path.name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    top = os.path.commonpath([path.parent for path in whole])
+    return [path.relative_to(top).as_posix() for path in whole]

@@ -190,6 +190,9 @@ def vote(
     if not rule.classes:  # the ids alone count: all are of the first class
         semantic = (instance > 0).astype(jnp.int32)
     decoded = semantic
+    if rule.shares:  # as `told_apart`
+        instance = jnp.where(instance > 0, semantic * num_ids + instance, 0)
+        num_ids *= label_space.num_classes
     if not rule.stuff:  # every stuff class is one segment
         is_thing = jnp.asarray(label_space.is_thing)
         numbered = ~is_thing[semantic] & (semantic != VOID) & (instance == 0)

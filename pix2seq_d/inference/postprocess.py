@@ -80,6 +80,28 @@ def number_stuff(
     return np.stack([semantic, numbered], -1).astype(np.int32)
 
 
+def told_apart(labels: np.ndarray, *, rule: IdRule, num_ids: int) -> np.ndarray:
+    """Labels with instance ids of which each has one class.
+
+    Classes of a set with track numbers of its own may share them (spec 1.2), so that
+    `majority_vote` would take person 3 for a part of car 3. There an id > 0 becomes
+    semantic * num_ids + id; other labels stay as they are.
+
+    Args:
+      labels: [H, W, 2] int, (semantic, instance in [0, num_ids)).
+      rule: of instance ids that the model was trained with.
+      num_ids: number of instance ids, 0 included.
+    Returns:
+      [H, W, 2], instance ids in [0, num_classes * num_ids).
+    Source: ours.
+    """
+    if not rule.shares:
+        return labels
+    semantic, instance = labels[..., 0], labels[..., 1]
+    apart = np.where(instance > 0, semantic * num_ids + instance, 0)
+    return np.stack([semantic, apart], -1).astype(np.int32)
+
+
 def to_panoptic(
     labels: np.ndarray,
     label_space: LabelSpace,
@@ -98,6 +120,8 @@ def to_panoptic(
       rule: of instance ids that the model was trained with.
     Source: spec 6.1, steps 4 and 5.
     """
+    num_ids = int(labels[..., 1].max(initial=0)) + 1
+    labels = told_apart(labels, rule=rule, num_ids=num_ids)
     labels = voted_channels(
         labels, label_space, min_area=min_area, merge=merge, rule=rule
     )
@@ -112,13 +136,13 @@ def voted_channels(
     merge: bool,
     rule: IdRule,
 ) -> np.ndarray:
-    """The channels of `to_panoptic`'s map: each pair but (0, 0) is a segment.
+    """The channels of a panoptic map: each pair but (0, 0) is a segment.
 
     Instance ids of things stay those of the model; stuff without id has one above
     them.
 
     Args:
-      labels: [H, W, 2] int (semantic, instance).
+      labels: [H, W, 2] int (semantic, instance), of `told_apart`.
       label_space: the categories.
       min_area: as of `to_panoptic`, as all that follow.
       merge: likewise.

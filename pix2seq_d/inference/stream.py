@@ -114,7 +114,10 @@ class Stream:
         self._step = _compiled(model, config.diffusion)
         # Where its results are, too: else the second frame would compile anew.
         self._memory = jax.device_put(video.start(1, config.model), self._device)
-        self._tracks = Tracks.start(config.model.max_instances)
+        num_ids = config.model.max_instances
+        if config.data.ids.shares:  # see `told_apart`
+            num_ids *= trained.labels.num_classes
+        self._tracks = Tracks.start(num_ids)
 
     @property
     def state(self) -> StreamState:
@@ -171,7 +174,11 @@ class Stream:
             fitted[None],
             jax.random.key(self._seed)[None],
         )
-        labels = np.asarray(labels[0])
+        labels = postprocess.told_apart(
+            np.asarray(labels[0]),
+            rule=config.data.ids,
+            num_ids=config.model.max_instances,
+        )
         restored = eval_data.restore(
             labels,
             image_size=config.model.image_size,

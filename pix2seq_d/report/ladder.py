@@ -30,8 +30,9 @@ def read(path: Path, *, time_difference: float) -> tuple[Rung, ...]:
 
     Args:
       path: the file.
-      time_difference: of the sampler. Of a ladder with several, these rows are read;
-        where it has none of them, those of its first row.
+      time_difference: of the sampler; rows of others are left out.
+    Returns:
+      The rungs; () where the ladder was measured with other time differences.
     Raises:
       ValueError: not JSON, or a field is missing or wrong; the message names the file.
     """
@@ -39,17 +40,16 @@ def read(path: Path, *, time_difference: float) -> tuple[Rung, ...]:
     try:
         rows = content["rows"]
         times = [row.get("time_difference", time_difference) for row in rows]
-        shown = time_difference if time_difference in times else times[0]
         rungs = [
             Rung(
                 int(row["num_steps"]),
                 tuple(float(row["pq"][group]["pq"]) for group in GROUPS),
             )
             for row, time in zip(rows, times, strict=True)
-            if time == shown
+            if time == time_difference
         ]
-        if min(rung.num_steps for rung in rungs) < 1:
-            raise ValueError("a row without steps")
+        if not rows or min((rung.num_steps for rung in rungs), default=1) < 1:
+            raise ValueError("no rows, or one without steps")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: is no ladder of launch.evaluate ({type(error).__name__}: "

@@ -12,6 +12,7 @@ from pix2seq_d.data.source import Source, VideoSource
 from pix2seq_d.evaluation import video_runner
 from pix2seq_d.evaluation.image_scores import Report
 from pix2seq_d.evaluation.runner import Evaluation
+from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.evaluation.video_runner import VideoEvaluation
 from pix2seq_d.evaluation.video_scores import VideoReport
 from pix2seq_d.inference.predictor import Predictor, eval_settings
@@ -128,19 +129,21 @@ def score(report: Report | VideoReport) -> float:
 def eval_scalars(report: Report | VideoReport) -> dict[str, float]:
     """{'eval/pq', 'eval/things_pq', ..., 'eval/oracle_pq'}, fractions.
 
-    Of videos {'eval/stq', 'eval/aq', 'eval/sq', 'eval/vpq', 'eval/oracle_stq',
-    'eval/id_switches', 'eval/steps'}: id switches in 100 frames, sampler steps for one,
-    and 'eval/j_and_f' where there are no classes.
+    Of videos {'eval/stq', 'eval/aq', 'eval/sq', 'eval/oracle_stq', 'eval/id_switches',
+    'eval/steps'}: id switches in 100 frames, sampler steps for one; 'eval/vpq' where a
+    video is as long as the longest window, and 'eval/j_and_f' where there are no
+    classes.
     """
     if isinstance(report, VideoReport):
         stq = report.stq[report.void_class]
         scalars = {
             "eval/oracle_stq": report.oracle_stq[report.void_class]["STQ"],
             **{f"eval/{name.lower()}": stq[name] for name in ("STQ", "AQ", "SQ")},
-            "eval/vpq": report.vpq["vpq"],
             "eval/id_switches": report.id_switches["switches_per_100_frames"],
             "eval/steps": report.mean_steps,
         }
+        if report.vpq["vpq"] is not None:  # no video is as long as a window
+            scalars["eval/vpq"] = report.vpq["vpq"]
         if report.j_and_f is not None:
             scalars["eval/j_and_f"] = report.j_and_f["J&F-Mean"]
         return scalars
@@ -157,12 +160,13 @@ def eval_line(report: Report | VideoReport, step: int, num_steps: int) -> str:
     if isinstance(report, VideoReport):
         scalars = eval_scalars(report)
         stq, oracle, vpq = (
-            100 * scalars[f"eval/{name}"] for name in ("stq", "oracle_stq", "vpq")
+            percent(scalars.get(f"eval/{name}"))
+            for name in ("stq", "oracle_stq", "vpq")
         )
         return (
-            f"{where} {report.num_videos} videos: STQ {stq:.1f}  VPQ {vpq:.1f}  "
+            f"{where} {report.num_videos} videos: STQ {stq}  VPQ {vpq}  "
             f"id switches {scalars['eval/id_switches']:.1f} in 100 frames  "
-            f"(oracle STQ {oracle:.1f})"
+            f"(oracle STQ {oracle})"
         )
     values = [100 * report.pq[g]["pq"] for g in ("All", "Things", "Stuff")]
     return (

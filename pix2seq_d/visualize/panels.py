@@ -170,7 +170,9 @@ def _draw_names(
     is_named = [bool(name) for name in names]
     areas = np.bincount(index.ravel(), minlength=len(names))
     areas = np.where(is_named, areas, np.inf)
-    coarse = index[step // 2 :: step, step // 2 :: step]
+    # A flat map may have fewer rows, or columns, than half a step.
+    top, left = (min(step // 2, side - 1) for side in index.shape)
+    coarse = index[top::step, left::step]
     scale = canvas.height / coarse.shape[0]
     per_pixel = index.shape[0] / canvas.height
     boxes = ndimage.find_objects(coarse + 1, len(names))

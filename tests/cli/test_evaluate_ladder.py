@@ -81,6 +81,9 @@ def test_a_rung_equals_the_plain_evaluation(workdir, tmp_path, capsys):
     assert len(set(map(tuple, counts))) == 4
     assert all(row["seconds_per_image"] > 0 for row in rows.values())
     assert ladder["encoding_seconds_per_image"] > 0
+    # The report of the same output shows it.
+    assert run(workdir, "--report") == 0
+    assert "2 steps: PQ" in (folder / "report.html").read_text()
 
 
 def test_one_batch_has_no_times(workdir, tmp_path, capsys):
@@ -94,6 +97,9 @@ def test_one_batch_has_no_times(workdir, tmp_path, capsys):
     assert row["time_difference"] == 2.0  # the config's
     assert row["seconds_per_image"] is ladder["encoding_seconds_per_image"] is None
     assert not (tmp_path / "pq_against_time_difference.svg").exists()
+    # It is no ladder of an evaluation of all images.
+    assert run(workdir, "--report", f"--output={tmp_path}") == 0
+    assert "Not measured." in (tmp_path / "report.html").read_text()
 
 
 def test_times_are_those_of_all_processes_and_their_rows():

@@ -129,6 +129,7 @@ def test_denoising_is_written_for_each_image(
         ("--fps=30", "--fps is for videos"),
         ("--num_steps_next=2", "--num_steps_next is for videos"),
         ("--num_steps=0", "--num_steps"),
+        ("--seed=4294967296", "--seed"),
         ("--start_time=1.5", "start_time=1.5: take it > 0 and <= 1"),
         ("--sampler=euler", "--sampler"),
         ("--denoising=mp4", "--denoising"),
@@ -142,6 +143,31 @@ def test_flags_that_do_not_fit_are_named(workdir, photo, tmp_path, capsys, flag,
     error = capsys.readouterr().err.strip()
     assert words in error and "\n" not in error
     assert not output.exists()
+
+
+def test_inputs_are_never_written_over(workdir, photo, tmp_path, capsys):
+    folder = tmp_path / "out" / "overlay"
+    folder.mkdir(parents=True)
+    photo.save(folder / "a.png")
+    before = (folder / "a.png").read_bytes()
+    argv = argv_of(workdir, folder, tmp_path / "out")
+    assert app.run(predict.main, "predict", argv) == 1
+    assert "would be written over" in capsys.readouterr().err
+    assert (folder / "a.png").read_bytes() == before
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["overlay"]
+
+
+def test_folders_tell_images_of_one_name_apart(workdir, photo, tmp_path):
+    for folder in ("a", "a/b", "c"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        photo.save(tmp_path / "in" / folder / "img.png")
+    output = tmp_path / "out"
+    argv = argv_of(workdir, f"{tmp_path}/in/**/*.png", output)
+    assert app.run(predict.main, "predict", argv) == 0
+    listed = json.loads((output / "panoptic.json").read_text())
+    names = [entry["file_name"] for entry in listed["images"]]
+    assert names == ["a/b/img.png", "a/img.png", "c/img.png"]
+    assert len(list((output / "overlay").iterdir())) == 3
 
 
 def test_a_place_that_cannot_be_written_is_named(workdir, photo, tmp_path, capsys):

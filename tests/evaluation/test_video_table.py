@@ -12,6 +12,7 @@ from pix2seq_d.evaluation import davis, stq, video_table, vpq
 from pix2seq_d.evaluation.id_switches import IdSwitches
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.evaluation.video_scores import VideoReport
+from pix2seq_d.training.evaluate import eval_line, eval_scalars
 
 CLASSES = ("sky", "ground", "person", "car", "dog")
 
@@ -51,6 +52,15 @@ def make(sequences, **options):
         "repaired": True,
     }
     return VideoReport(**(fields | options))
+
+
+def test_videos_shorter_than_a_window_have_no_vpq_in_a_training():
+    report = make([volume(0, frames=3)])
+    assert report.vpq["vpq"] is None
+    assert "eval/vpq" not in eval_scalars(report)
+    assert "VPQ -  id" in eval_line(report, 1, 2)
+    longer = make([volume(0)])
+    assert eval_scalars(longer)["eval/vpq"] == longer.vpq["vpq"]
 
 
 def volume(seed, frames=5):

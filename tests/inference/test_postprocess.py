@@ -1,12 +1,15 @@
 """Votes, small segments and stuff, on maps small enough to check by eye."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pix2seq_d.config import Config
+from pix2seq_d.export import program
 from pix2seq_d.inference import postprocess
-from pix2seq_d.instance_ids import DAVIS, IdRule
+from pix2seq_d.instance_ids import DAVIS, KITTI_STEP, IdRule
 from pix2seq_d.labels import Category, LabelSpace
-from pix2seq_d.panoptic import Segment
+from pix2seq_d.panoptic import Segment, from_channels
 
 # Semantic 1 sky and 2 road are stuff, 3 door is a thing.
 SPACE = LabelSpace(
@@ -83,6 +86,33 @@ def test_the_vote_and_the_merging_follow_the_spec(min_area):
     made = postprocess.merge_stuff(made, is_thing=SPACE.is_thing)
     assert made.dtype == np.int32
     np.testing.assert_array_equal(made, merged)
+
+
+def test_classes_that_share_a_number_keep_their_segments():
+    # As KITTI-STEP's person 3 and car 3; sky has id 0.
+    labels = labels_of([[1, 3, 3, 3, 4, 4, 0]], [[0, 3, 3, 3, 3, 3, 3]])
+    space = LabelSpace(
+        (*SPACE.categories, Category(id=40, name="cat", is_thing=True, color=(9, 9, 9)))
+    )
+    options = {"min_area": 1, "rule": KITTI_STEP}
+    found = postprocess.to_panoptic(labels, space, **options)
+    category = {s.id: s.category_id for s in found.segments}
+    drawn = [category.get(i, 0) for i in found.ids[0].tolist()]
+    assert drawn == [70, 30, 30, 30, 40, 40, 0]
+    # Where ids are drawn each stands for one thing, so that the vote decides.
+    alone = postprocess.to_panoptic(labels, space, min_area=1)
+    assert len({s.category_id for s in alone.segments}) == 1
+    config = Config().replaced(
+        model={"num_classes": 5, "max_instances": 8},
+        data={"ids": KITTI_STEP},
+        evaluation={"min_area": 1},
+    )
+    once = jnp.ones(1, jnp.int32), jnp.ones(7, jnp.int32)
+    semantic, instance, _ = program.vote(
+        jnp.asarray(labels), *once, config=config, label_space=space
+    )
+    pairs = np.stack([semantic, instance], -1)
+    np.testing.assert_array_equal(from_channels(pairs, space).ids, found.ids)
 
 
 def test_all_segments_of_a_stuff_class_become_one():

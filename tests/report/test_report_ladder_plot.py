@@ -39,8 +39,9 @@ def test_of_several_time_differences_the_samplers_own_is_shown(tmp_path):
     for row, time in zip(content["rows"], (1.0, 3.0), strict=True):
         row["time_difference"] = time
     path.write_text(json.dumps(content))
-    for time, pq in ((1.0, 0.1), (3.0, 0.2), (2.0, 0.1)):
+    for time, pq in ((1.0, 0.1), (3.0, 0.2)):
         assert ladder.read(path, time_difference=time) == (Rung(5, (pq, 0, 0)),)
+    assert not ladder.read(path, time_difference=2.0)
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,13 @@ def test_all_void_and_one_pixel_maps_are_drawn():
     assert overlay(IMAGE[:1, :1], pixel, SPACE).shape[0] == 512
 
 
+@pytest.mark.parametrize("shape", [(1, 600), (5, 5000), (600, 1), (5000, 5)])
+def test_flat_maps_are_drawn(shape):
+    line = PanopticMap(np.full(shape, 5, np.int32), (Segment(5, 1),))
+    image = np.full((*shape, 3), 128, np.uint8)
+    assert overlay(image, line, SPACE).size
+
+
 def test_widest_spot_is_the_middle_of_a_tall_window():
     mask = np.zeros((60, 40), bool)
     mask[10:50, 8:24] = True
