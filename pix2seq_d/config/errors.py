@@ -31,6 +31,15 @@ def require_range(
         require(good, f"{group}.{field}={value!r}: take it {least}{most}")
 
 
+def require_seed(group: str, seed: int) -> None:
+    """Raises ConfigError unless a group's seed is in [0, 2**32).
+
+    JAX would take a larger one modulo 2**32, and so that of another seed.
+    """
+    most = 2**32 - 1
+    require(0 <= seed <= most, f"{group}.seed={seed!r}: take it >= 0 and <= {most}")
+
+
 def require(condition: bool, message: str) -> None:
     """Raises ConfigError('config field ' + message) unless the condition holds."""
     if not condition:

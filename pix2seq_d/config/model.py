@@ -157,8 +157,21 @@ class ModelConfig:
             f"model.decoder.num_res_blocks={d.num_res_blocks!r}: one number "
             "per entry of model.decoder.channel_multipliers",
         )
+        require(
+            min(d.channel_multipliers) >= 1,
+            f"model.decoder.channel_multipliers={d.channel_multipliers!r}: "
+            "take whole numbers from 1",
+        )
+        require(
+            min(d.num_res_blocks) >= 0,
+            f"model.decoder.num_res_blocks={d.num_res_blocks!r}: "
+            "take whole numbers from 0",
+        )
+        # Codes are 32-bit integers.
+        require_range("model", self, 1, 30, "bits_per_channel")
         require_range("model", self, 0, INF, "num_classes", "num_cond_frames")
-        require_range("model.resnet", r, 0, INF, "width", open_low=True)
+        # The stem of a ResNet of width 1 has 64 channels; one has to be left.
+        require_range("model.resnet", r, 1 / 64, INF, "width")
         require_range("model.encoder", e, 0, INF, "num_layers")
         require_range("model.encoder", e, 1, INF, "mlp_dim")
         require_range("model.encoder", e, 0, 0.99, "dropout", "drop_path")

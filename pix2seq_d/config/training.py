@@ -4,7 +4,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pix2seq_d.config.errors import ConfigError, require, require_range
+from pix2seq_d.config.errors import (
+    ConfigError,
+    require,
+    require_range,
+    require_seed,
+)
 from pix2seq_d.config.model import ModelConfig
 from pix2seq_d.diffusion import schedule as schedules
 from pix2seq_d.diffusion.sampler import METHODS
@@ -152,7 +157,7 @@ class TrainConfig:
     seed: int = 0  # of weights, data order, augmentation and noise
     checkpoint_every: int = 500  # steps
     keep: int = 3  # latest checkpoints kept
-    keep_best: int = 0  # beside them, those of the best eval/pq
+    keep_best: int = 0  # beside them, those of the best eval/pq, of videos eval/stq
     on_nonfinite: str = "stop"  # a loss or gradient that is no number: stop, or skip
     max_nonfinite: int = 10  # steps that `skip` may leave out, since the start
     log_every: int = 50  # steps between metric lines
@@ -182,7 +187,8 @@ class TrainConfig:
         )
         require_range("train", self, 0, INF, "num_epochs", "keep_best", "max_nonfinite")
         require_range("train", self, 1, INF, "checkpoint_every", "log_every")
-        require_range("train", self, 0, INF, "eval_every", "eval_images", "seed")
+        require_range("train", self, 0, INF, "eval_every", "eval_images")
+        require_seed("train", self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +234,8 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         require_range("evaluation", self, 1, INF, "batch_size")
-        require_range("evaluation", self, 0, INF, "min_area", "seed", "max_frames")
+        require_range("evaluation", self, 0, INF, "min_area", "max_frames")
+        require_seed("evaluation", self.seed)
 
 
 @dataclasses.dataclass(frozen=True)

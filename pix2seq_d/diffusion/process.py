@@ -3,6 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+# Below the 1 - gamma of the plain cosine at any t in float32, 1.2e-7; the schedules
+# that are clipped reach 0, where the noise is no number.
+_LEAST_NOISE = 1e-7
+
 
 def broadcast_gamma(gamma: jax.Array, ndim: int) -> jax.Array:
     """[B] -> [B, 1, ..., 1] with `ndim` axes."""
@@ -30,13 +34,14 @@ def eps_from_x0(xt: jax.Array, x0: jax.Array, *, gamma: jax.Array) -> jax.Array:
     Args:
       xt: [B, h, w, K] float32.
       x0: [B, h, w, K] float32.
-      gamma: [B] float32 in [0, 1).
+      gamma: [B] float32 in [0, 1]; 1 - gamma counts as _LEAST_NOISE at least.
     Returns:
       eps: [B, h, w, K] float32.
     Source: spec 3.1.
     """
     gamma = broadcast_gamma(gamma, xt.ndim)
-    return (xt - jnp.sqrt(gamma) * x0) / jnp.sqrt(1 - gamma)
+    noise = jnp.maximum(1 - gamma, _LEAST_NOISE)
+    return (xt - jnp.sqrt(gamma) * x0) / jnp.sqrt(noise)
 
 
 def x0_from_eps(xt: jax.Array, eps: jax.Array, *, gamma: jax.Array) -> jax.Array:

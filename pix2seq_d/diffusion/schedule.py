@@ -34,8 +34,8 @@ def make(
     Returns:
       A function float32 [...] -> float32 [...].
     Raises:
-      ValueError: unknown name, start equal to end, or an argument that the schedule
-        does not have.
+      ValueError: unknown name, start equal to end, one that the schedule does not
+        reach, or an argument that it does not have.
     Source: spec 2.2.
     """
     plain = start is None and end is None
@@ -46,7 +46,9 @@ def make(
             raise ValueError(f"tau={tau}: cosine has it with start or end; give one")
         case "cosine":
             s, e = _range(start, 0.0, end, 0.5)
-            return _rescaled(lambda u: jnp.cos(u * jnp.pi / 2) ** (2 * tau), s, e)
+            if not (0 <= s <= 1 and 0 <= e <= 1):
+                raise ValueError(f"start={s}, end={e}: cosine takes both in 0 ... 1")
+            return _rescaled(lambda u: _cosine_power(u, 2 * tau), s, e)
         case "sigmoid":
             s, e = _range(start, -3.0, end, 3.0)
             return _rescaled(lambda u: jax.nn.sigmoid(u / tau), s, e)
@@ -60,6 +62,11 @@ def make(
 
 def _simple_cosine(t: jax.Array) -> jax.Array:
     return jnp.cos((_float32(t) + 2e-4) / (1 + 2.5e-4) * jnp.pi / 2) ** 2
+
+
+def _cosine_power(u: jax.Array, power: float) -> jax.Array:
+    """cos(u pi/2)^power; in float32 the cosine of u = 1 is a little below 0."""
+    return jnp.maximum(jnp.cos(u * jnp.pi / 2), 0.0) ** power
 
 
 def _rescaled(curve: Schedule, start: float, end: float) -> Schedule:

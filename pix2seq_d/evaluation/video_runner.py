@@ -92,6 +92,16 @@ class ScoredFrame:
     score: dict[str, Any] | None
 
 
+def check_ids(settings: Settings) -> None:
+    """Raises ValueError if there are more ids than J&F, where it is scored, takes."""
+    if not settings.rule.classes and settings.max_instances > MAX_PROPOSALS + 1:
+        raise ValueError(
+            f"max_instances is {settings.max_instances}, but J&F, which is scored "
+            f"without classes, has room for {MAX_PROPOSALS} objects of a video; "
+            f"take at most {MAX_PROPOSALS + 1} ids, with 0"
+        )
+
+
 class VideoEvaluation:
     """Runs a predictor over the videos of a source; iterate it, then take `report()`.
 
@@ -113,6 +123,7 @@ class VideoEvaluation:
         second score does with 100; None takes all.
       repair: renumber ids that come back after a gap (spec 6.3). J&F is scored with
         the ids as drawn all the same, as in the reference.
+      memory: number of past frames that the model sees, for `repair`.
       void_class: of the main STQ; both are reported.
     Raises:
       ValueError: an argument is out of range, a video has no frames, or there are
@@ -136,6 +147,7 @@ class VideoEvaluation:
         process_count: int = 1,
         max_frames: int | None = None,
         repair: bool = True,
+        memory: int = 2,
         void_class: VoidClass = "counted",
     ) -> None:
         if frames_at_once < 1 or (max_frames is not None and max_frames < 1):
@@ -143,15 +155,10 @@ class VideoEvaluation:
                 f"frames_at_once {frames_at_once}, max_frames {max_frames}: must be at "
                 "least 1"
             )
-        if not settings.rule.classes and settings.max_instances > MAX_PROPOSALS + 1:
-            raise ValueError(
-                f"max_instances is {settings.max_instances}, but J&F, which is scored "
-                f"without classes, has room for {MAX_PROPOSALS} objects of a video; "
-                f"take at most {MAX_PROPOSALS + 1} ids, with 0"
-            )
+        check_ids(settings)
         self._predictor, self._source, self._settings = predictor, source, settings
         self._frames_at_once, self._max_frames = frames_at_once, max_frames
-        self._repair = repair
+        self._repair, self._memory = repair, memory
         self._void_class: VoidClass = void_class
         self._coding = label_coding(source.label_space, settings.rule)
         VideoScores(self._coding, void_class)  # refuses what there is not
@@ -297,7 +304,9 @@ class VideoEvaluation:
             )
         instance = drawn
         if self._repair:
-            instance, stream.history = id_reuse.repair(drawn, stream.history)
+            instance, stream.history = id_reuse.repair(
+                drawn, stream.history, memory=self._memory
+            )
         is_object = semantic if self._settings.rule.classes else instance > 0
         found = code(np.stack([is_object, instance], -1), self._coding)
         pair = FramePair(truth.labels, found, where)

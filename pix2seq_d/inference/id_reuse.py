@@ -1,11 +1,11 @@
 """Instance ids that come back after a gap in a video get a new number (spec 6.3).
 
-The model sees the last two predicted frames only. An id that is in neither and is
-drawn again is, as a rule, another object: under its old number both would be one
-track, which STQ punishes. Frame after frame, of one video:
+The model sees the last predicted frames only, two in the paper. An id that is in none
+of them and is drawn again is, as a rule, another object: under its old number both
+would be one track, which STQ punishes. Frame after frame, of one video:
 
 * an id that never occurred keeps its number;
-* one that occurred in either of the last two frames keeps the number it had;
+* one that occurred in one of the frames that the model sees keeps the number it had;
 * any other gets the smallest number that is neither in use by then nor an id of
   this frame, or 0 where there is none.
 
@@ -17,8 +17,6 @@ bear it from there on.
 import dataclasses
 
 import numpy as np
-
-MEMORY = 2  # frames that the model is conditioned on
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,7 +42,9 @@ class IdHistory:
         return cls(ids, np.full(max_instances, -1), ids == 0, 0)
 
 
-def repair(ids: np.ndarray, history: IdHistory) -> tuple[np.ndarray, IdHistory]:
+def repair(
+    ids: np.ndarray, history: IdHistory, *, memory: int = 2
+) -> tuple[np.ndarray, IdHistory]:
     """Renumbers the ids of the next frame.
 
     The reference's code forgets an id that got 0, and gives it its own number again
@@ -53,6 +53,7 @@ def repair(ids: np.ndarray, history: IdHistory) -> tuple[np.ndarray, IdHistory]:
     Args:
       ids: [...] integers in [0, max_instances), as the model draws them.
       history: of the frames before.
+      memory: number of past frames that the model sees, `model.num_cond_frames`.
     Returns:
       ids: of the same shape, int32 in [0, max_instances).
       history: with this frame.
@@ -70,7 +71,7 @@ def repair(ids: np.ndarray, history: IdHistory) -> tuple[np.ndarray, IdHistory]:
     present = np.bincount(ids.ravel(), minlength=size) > 0
     new = present & (history.last_frame < 0)
     gap = history.frame - history.last_frame
-    back = np.flatnonzero(present & ~new & (gap > MEMORY))
+    back = np.flatnonzero(present & ~new & (gap > memory))
     back = back[back != 0]
     free = np.flatnonzero(~history.used & ~present)[: len(back)]
     number = history.number.copy()

@@ -125,7 +125,7 @@ class Predictor:
 
 
 def _root(seed: int) -> np.ndarray:
-    """A seed of any size as data of its key, which every process may hand to a job."""
+    """A seed < 2**32 as data of its key, which every process may hand to a job."""
     return np.asarray(jax.random.key_data(jax.random.key(seed)))
 
 

@@ -85,7 +85,8 @@ class Stream:
         know it any more.
       device: that computes; None: the first local one.
     Raises:
-      ValueError: the model knows no past masks, or `retire_after` is negative.
+      ValueError: the model knows no past masks, `retire_after` is negative, or the
+        sampler is another than DDIM.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Stream:
                 f"{trained.workdir}: this model knows no past masks, so it cannot "
                 "track; take one that was trained on clips (configs/shapes_video.py)"
             )
+        video.check_sampler(config.diffusion)
         if retire_after is not None and retire_after < 0:
             raise ValueError(f"retire_after must be >= 0, not {retire_after}")
         self._trained, self._seed = trained, seed

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, ModelConfig
+from pix2seq_d.config.errors import require
 from pix2seq_d.diffusion import adaptive
 from pix2seq_d.inference.image import SELF_COND, decode_labels
 from pix2seq_d.models import Pix2SeqD
@@ -36,6 +37,14 @@ def start(batch: int, config: ModelConfig) -> VideoState:
     """The state of `batch` videos before their first frames."""
     shape = (batch, *config.mask_size, 2 * config.num_cond_frames)
     return VideoState(jnp.zeros(shape, jnp.int32), jnp.zeros(batch, jnp.int32))
+
+
+def check_sampler(diffusion: DiffusionConfig) -> None:
+    """Raises ConfigError unless the sampler is DDIM, the one that videos have."""
+    require(
+        diffusion.sampler == "ddim",
+        f"diffusion.sampler={diffusion.sampler!r}: videos are sampled by ddim; take it",
+    )
 
 
 def next_frame(

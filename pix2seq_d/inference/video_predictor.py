@@ -25,9 +25,12 @@ class VideoPredictor:
       config: model of clips, sampler and compute dtype.
       mesh: of `sharding.mesh.make_mesh`.
       seed: of the sampler's noise; each video gets its own stream.
+    Raises:
+      ConfigError: the sampler is another than DDIM.
     """
 
     def __init__(self, config: Config, mesh: jax.sharding.Mesh, *, seed: int) -> None:
+        video.check_sampler(config.diffusion)
         self.mesh = mesh
         self._config = config.model
         predict = functools.partial(

@@ -21,8 +21,15 @@ from pix2seq_d.training.state import TrainState
 
 
 def make_predictor(config: Config, mesh: Mesh) -> Predictor | VideoPredictor:
-    """What a model predicts with: of clips, or of single images."""
+    """What a model predicts with: of clips, or of single images.
+
+    Raises:
+      ValueError: the config's sampler does not sample videos, or there are more ids
+        than their evaluation takes: before a training, not after it.
+    """
     kind = VideoPredictor if config.model.num_cond_frames else Predictor
+    if kind is VideoPredictor:
+        video_runner.check_ids(eval_settings(config, mesh))
     return kind(config, mesh, seed=config.evaluation.seed)
 
 
@@ -116,6 +123,7 @@ def video_evaluation(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         max_frames=config.evaluation.max_frames or None,
+        memory=config.model.num_cond_frames,
     )
 
 

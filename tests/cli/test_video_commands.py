@@ -97,6 +97,27 @@ def test_images_cannot_train_a_model_of_clips(tmp_path, argv, capsys):
     assert "model.num_cond_frames=2" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--config.diffusion.sampler=ddpm"], "videos are sampled by ddim; take it"),
+        (
+            [
+                "--config.data.ids.classes=False",
+                "--config.model.bits_per_channel=5",
+                "--config.model.max_instances=32",
+            ],
+            "take at most 21 ids",
+        ),
+    ],
+)
+def test_what_no_evaluation_takes_is_not_trained(tmp_path, argv, capsys, flags, words):
+    wrong = [*argv, *flags, f"--workdir={tmp_path / 'w'}"]
+    assert app.run(train.main, "train", wrong) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert words in error and "Traceback" not in error
+
+
 @pytest.fixture(scope="module")
 def evaluated(workdir, tmp_path_factory):
     output = tmp_path_factory.mktemp("evaluated")
@@ -431,6 +452,8 @@ def test_an_unknown_setting_of_a_stream_lists_the_known_ones(workdir):
         segmenter.stream(num_step=3)
     with pytest.raises(ValueError, match="retire_after must be >= 0"):
         segmenter.stream(retire_after=-1)
+    with pytest.raises(ValueError, match="videos are sampled by ddim"):
+        segmenter.stream(sampler="dpmpp_2m")
 
 
 def test_the_state_of_another_model_is_refused(workdir, tmp_path):

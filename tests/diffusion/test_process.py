@@ -55,6 +55,12 @@ def test_eps_and_x0_convert_back_and_forth(seed):
     np.testing.assert_allclose(process.x0_from_eps(xt, eps, gamma=GAMMA), x0, atol=1e-5)
 
 
+def test_eps_is_a_number_where_there_is_no_noise():
+    x0, _ = arrays()
+    made = process.eps_from_x0(x0 + 1e-3, x0, gamma=jnp.ones_like(GAMMA))
+    assert jnp.isfinite(made).all()
+
+
 def test_v_converts_to_x0():
     x0, eps = arrays()
     xt = process.q_sample(x0, eps, gamma=GAMMA)

@@ -30,6 +30,7 @@ ALL = [
     *(settings for settings, _ in GOLDEN),
     dict(name="cosine", end=0.5),
     dict(name="cosine", start=0.1, end=0.9, tau=2.0),
+    dict(name="cosine", start=0.2, end=1.0, tau=1.25),  # a power that is no integer
     dict(name="sigmoid"),
 ]
 
@@ -103,6 +104,8 @@ def test_unknown_names_are_refused():
         (dict(name="linear", tau=2.0), "linear has no start, end and tau"),
         (dict(name="sigmoid", start=3.0), "end=3.0 is the start too"),
         (dict(name="cosine", end=0.0), "end=0.0 is the start too"),
+        (dict(name="cosine", start=-0.5, end=0.5), "cosine takes both in 0 ... 1"),
+        (dict(name="cosine", end=1.5), "cosine takes both in 0 ... 1"),
     ],
 )
 def test_arguments_that_a_schedule_cannot_use_are_refused(settings, message):

@@ -57,6 +57,15 @@ def test_an_id_that_was_away_for_two_frames_is_another_object():
     assert numbers([[1, 2], [0, 2], [0, 2], [1, 2]])[-1] == [3, 2]
 
 
+def test_how_long_an_id_may_be_away_is_what_the_model_sees():
+    away_for_two = [[1, 2], [0, 2], [0, 2], [1, 2]]
+    for memory, last in ((1, 3), (2, 3), (3, 1)):
+        history = IdHistory.start(8)
+        for frame in away_for_two:
+            ids, history = repair(np.array(frame), history, memory=memory)
+        assert ids.tolist() == [last, 2]
+
+
 def test_a_substitute_is_kept_and_replaced_in_turn():
     gap = [[0, 0]] * 3
     frames = [[1, 0], *gap, [1, 0], [1, 5], *gap, [1, 0]]

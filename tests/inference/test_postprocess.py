@@ -7,6 +7,8 @@ import pytest
 from pix2seq_d.config import Config
 from pix2seq_d.export import program
 from pix2seq_d.inference import postprocess
+from pix2seq_d.inference.stream import thing_ids, track_map
+from pix2seq_d.inference.tracks import Tracks, advance
 from pix2seq_d.instance_ids import DAVIS, KITTI_STEP, IdRule
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import Segment, from_channels
@@ -99,6 +101,14 @@ def test_classes_that_share_a_number_keep_their_segments():
     category = {s.id: s.category_id for s in found.segments}
     drawn = [category.get(i, 0) for i in found.ids[0].tolist()]
     assert drawn == [70, 30, 30, 30, 40, 40, 0]
+    # Nor do the tracks of a video.
+    apart = postprocess.told_apart(labels, rule=KITTI_STEP, num_ids=8)
+    voted = postprocess.voted_channels(apart, space, merge=True, **options)
+    things = thing_ids(voted, space, 5 * 8)
+    tracks = advance(apart[..., 1], Tracks.start(5 * 8), retire_after=1, shown=things)
+    tracked = track_map(voted, things, tracks.number, space)
+    numbers = {s.category_id: s.instance for s in tracked.segments}
+    assert numbers == {70: 0, 30: 1, 40: 2}
     # Where ids are drawn each stands for one thing, so that the vote decides.
     alone = postprocess.to_panoptic(labels, space, min_area=1)
     assert len({s.category_id for s in alone.segments}) == 1
