@@ -4,7 +4,7 @@
 #
 #   launch/gke/train.sh --accelerator=tpu-v5-lite-podslice --topology=4x4 --image=IMAGE \
 #       --mount=/shared --claim=CLAIM [--slices=2] [--print] -- \
-#       --config=coco_panoptic:high_res --workdir=/shared/work/coco \
+#       --config=coco_panoptic:low_res --workdir=/shared/work/coco \
 #       --config.data.source.root=/shared/coco
 #   launch/gke/train.sh --name=NAME --stop      saved, if in time (--grace_s)
 #
@@ -15,7 +15,8 @@
 #   --image=IMAGE        of launch/docker/Dockerfile with PLATFORM=tpu, in a registry
 #   --mount=DIR          where the pods see the volume; workdir and data lie in it
 #   --claim=NAME         a PersistentVolumeClaim that all pods can write, or
-#   --bucket=NAME        a bucket with hierarchical namespace, by the Cloud Storage FUSE driver
+#   --bucket=NAME        a bucket with hierarchical namespace, by the Cloud Storage FUSE
+#                        driver, 1.17.2 or later: the pods are on the hosts' network
 #   --account=NAME       Kubernetes service account, which may use the bucket
 #   --name=NAME          of the JobSet, by default pix2seq-d
 #   --restarts=N         after errors, by default 3
@@ -68,7 +69,8 @@ bucket)
               annotations: {gke-gcsfuse/volumes: "true"}'
     volume="csi:
                     driver: gcsfuse.csi.storage.gke.io
-                    volumeAttributes: {bucketName: $(text "$option_bucket"), mountOptions: implicit-dirs}"
+                    volumeAttributes: {bucketName: $(text "$option_bucket"), mountOptions: implicit-dirs,
+                      hostNetworkPodKSA: 'true'}"
     ;;
 *) fail "give --claim or --bucket, one of them" ;;
 esac

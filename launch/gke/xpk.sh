@@ -4,13 +4,14 @@
 #
 #   launch/gke/xpk.sh --cluster=CLUSTER --type=v5litepod-16 --image=IMAGE \
 #       --mount=/shared --storage=STORAGE [--slices=2] [--print] -- \
-#       --config=coco_panoptic:high_res --workdir=/shared/work/coco \
+#       --config=coco_panoptic:low_res --workdir=/shared/work/coco \
 #       --config.data.source.root=/shared/coco
 #   launch/gke/xpk.sh --cluster=CLUSTER --name=NAME --stop      saved, if in time
 #
 #   --type=TYPE      accelerator type of a slice
 #   --slices=N       by default 1
-#   --image=IMAGE    of launch/docker/Dockerfile with PLATFORM=tpu, in a registry
+#   --image=IMAGE    of launch/docker/Dockerfile with PLATFORM=tpu and USER_ID=0, in a
+#                    registry: XPK says nothing about the user, the chips are root's
 #   --storage=NAME   attached to the cluster by `xpk storage`, and there seen as
 #   --mount=DIR      workdir and data lie in it
 #   --name=NAME      of the workload, by default pix2seq-d

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Trains on SLURM, one process for each GPU; goes on by itself after a time limit.
 #
-#   launch/slurm/train.sh [SBATCH OPTIONS] [--print] -- --config=coco_panoptic:high_res \
+#   launch/slurm/train.sh [SBATCH OPTIONS] [--print] -- --config=coco_panoptic:low_res \
 #       --workdir=/shared/work/coco --config.data.source.root=/shared/coco
 #
 #   SBATCH OPTIONS  such as --nodes=4 --time=8:00:00 --partition=NAME; without them one

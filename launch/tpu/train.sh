@@ -4,7 +4,7 @@
 # with new slices after a preemption.
 #
 #   launch/tpu/train.sh --name=NAME --zone=ZONE --type=v5litepod-16 --image=IMAGE \
-#       --mount=/shared [--slices=2] [--spot] [--print] -- --config=coco_panoptic:high_res \
+#       --mount=/shared [--slices=2] [--spot] [--print] -- --config=coco_panoptic:low_res \
 #       --workdir=/shared/work/coco --config.data.source.root=/shared/coco
 #   launch/tpu/train.sh --name=NAME --zone=ZONE --stop      saved; the slices stay
 #   launch/tpu/train.sh --name=NAME --zone=ZONE --delete    the slices, which cost money
@@ -38,8 +38,10 @@ resource() {  # VERB [ARGUMENT...]
     shift
     run gcloud compute tpus queued-resources "$verb" "$name" --zone="$option_zone" "$@"
 }
+# By default gcloud takes 64 hosts, and the others when those have ended.
 on_all_hosts() {
-    resource ssh --node=all --worker=all --command="$1"
+    resource ssh --node=all --worker=all --batch-size=all \
+        --ssh-flag=-oServerAliveInterval=30 --command="$1"
 }
 if [ -n "$option_stop" ]; then
     # The signal goes to the training, which may take this long to save.
@@ -71,10 +73,11 @@ capacity=()
 [ ${#capacity[@]} -lt 2 ] || fail "--spot and --reserved exclude each other"
 nodes=(--node-id="$name")
 [ "$option_slices" -eq 1 ] || nodes=(--node-count="$option_slices" --node-prefix="$name")
+mark='pix2seq_d: this host is done' marked="echo 'pix2seq_d: this host is done'"
 setup=''
 if [ -n "$option_setup" ]; then
     [ -r "$option_setup" ] || fail "--setup=$option_setup cannot be read"
-    setup="bash -c $(quoted "$(cat "$option_setup")")"
+    setup="bash -c $(quoted "$(cat "$option_setup")") && $marked"
 fi
 
 # What a host does: the container is found running, or started, and followed.
@@ -94,7 +97,9 @@ host+="$login$(quoted "${container[@]}") >/dev/null || exit; fi; "
 # shellcheck disable=SC2016
 host+='sudo docker logs --follow --tail=20 pix2seq_d; '
 # shellcheck disable=SC2016
-host+='exit "$(sudo docker wait pix2seq_d)"'
+host+='status=$(sudo docker wait pix2seq_d); [ "$status" != 0 ] || '"$marked"
+# shellcheck disable=SC2016
+host+='; exit "$status"'
 
 create() {
     resource create --accelerator-type="$option_type" \
@@ -127,8 +132,19 @@ say() {
     printf '%s %s: %s\n' "$(date +%H:%M:%S)" "$name" "$1" >&2
 }
 
+# gcloud's status; 255, as of a lost connection, where it takes it for success that it
+# reached no host.
+ended_on_all_hosts() {
+    local statuses
+    on_all_hosts "$1" |
+        awk -v mark="$mark" '{ print; fflush() } index($0, mark) { found = 1 } END { exit !found }'
+    statuses=("${PIPESTATUS[@]}")
+    [ "${statuses[0]}" -eq 0 ] || return "${statuses[0]}"
+    [ "${statuses[1]}" -eq 0 ] || return 255
+}
+
 installed gcloud
-created='' told=''
+created='' told='' lost=0
 while :; do
     now=$(state)
     # Not even a first answer: gcloud said what is wrong.
@@ -137,10 +153,10 @@ while :; do
     told=$now
     case $now in
     ACTIVE)
-        status=0
-        [ -z "$setup" ] || on_all_hosts "$setup" || status=$?
+        status=0 began=$SECONDS
+        [ -z "$setup" ] || ended_on_all_hosts "$setup" || status=$?
         if [ "$status" -eq 0 ]; then
-            on_all_hosts "$host"
+            ended_on_all_hosts "$host"
             status=$?
         fi
         if [ "$status" -eq 0 ]; then
@@ -155,6 +171,9 @@ while :; do
             exit "$status"
         fi
         say "status $status, $told"
+        [ $((SECONDS - began)) -lt 300 ] || lost=0
+        lost=$((lost + 1))
+        [ "$lost" -lt 20 ] || fail "no host was reached 20 times in a row, see above; the slices cost money until $0 --name=$name --zone=$option_zone --delete"
         ;;
     ABSENT)
         create || exit

@@ -106,7 +106,8 @@ def test_volumes(apply, cluster):
     mounted = {"name": "shared", "mountPath": str(cluster.folder)}
     assert pod["containers"][0]["volumeMounts"] == [mounted]
     _, job, pod = job_of(apply(bucket="b", account="a"))
-    assert pod["volumes"][0]["csi"]["volumeAttributes"]["bucketName"] == "b"
+    bucket = pod["volumes"][0]["csi"]["volumeAttributes"]
+    assert (bucket["bucketName"], bucket["hostNetworkPodKSA"]) == ("b", "true")
     assert pod["serviceAccountName"] == "a"
     assert job["template"]["metadata"]["annotations"] == {"gke-gcsfuse/volumes": "true"}
 

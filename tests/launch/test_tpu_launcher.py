@@ -26,7 +26,13 @@ describe)
     ABSENT) echo ERROR: NOT_FOUND >&2; exit 1 ;;
     *) echo $state ;;
     esac ;;
-ssh) exit {status} ;;
+ssh)
+    status={status}
+    case $status in
+    UNREACHED) echo WARNING: Could not prepare all 1 nodes >&2; exit 0 ;;
+    0) echo pix2seq_d: this host is done ;;
+    esac
+    exit $status ;;
 esac""",
         )
         given = [
@@ -69,6 +75,17 @@ def test_what_failed_or_was_stopped_is_not_repeated(status, launch):
 
 def test_a_lost_connection_is_made_again(launch):
     assert launch(states=["ACTIVE"], statuses=[255, 0]) == (0, ["ssh", "ssh"])
+
+
+def test_success_of_gcloud_without_a_host_is_none(launch):
+    found = launch(states=["ACTIVE"], statuses=["UNREACHED", 0])
+    assert found == (0, ["ssh", "ssh"])
+    assert launch.said.index("status 255") < launch.said.index("trained")
+
+
+def test_hosts_that_cannot_be_reached_are_given_up(launch):
+    assert launch(states=["ACTIVE"], statuses=[255]) == (2, 20 * ["ssh"])
+    assert "no host was reached 20 times in a row" in launch.said
 
 
 def test_a_failed_request_is_made_again_once(launch):
@@ -127,7 +144,8 @@ def test_what_makes_no_sense_is_refused(options, message, launch):
 
 def on_hosts(launch):
     found = [call for call in launch.calls if call[4] == "ssh"]
-    assert all({"--node=all", "--worker=all"} < set(call) for call in found)
+    everywhere = {"--node=all", "--worker=all", "--batch-size=all"}
+    assert all(everywhere < set(call) for call in found)
     return [call[-1].removeprefix("--command=") for call in found]
 
 
