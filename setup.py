@@ -16,6 +16,14 @@ PACKAGES = setuptools.find_packages(include=["pix2seq_d", "pix2seq_d.*"])
 
 TEST = ["pytest>=8", "pytest-xdist>=3.6"]
 
+# Its smaller build is of x86 alone; neither has wheels for Python 3.14 (2026-11-27).
+TENSORFLOW = [
+    "tensorflow-cpu>=2.20; python_version < '3.14' and "
+    "platform_machine in 'x86_64 AMD64'",
+    "tensorflow>=2.20; python_version < '3.14' and "
+    "platform_machine not in 'x86_64 AMD64'",
+]
+
 setuptools.setup(
     name="pix2seq_d",
     version=VERSION,
@@ -55,7 +63,7 @@ setuptools.setup(
         "matplotlib>=3.8",
         "av>=18",
         # Needed by tensorflow-datasets and clu, declared by neither.
-        "tensorflow-cpu>=2.20",
+        *TENSORFLOW,
         "tensorboard>=2.20",
     ],
     extras_require={

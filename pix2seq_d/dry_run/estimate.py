@@ -8,6 +8,8 @@ from pix2seq_d.training.throughput import image_flops
 # Share of the bfloat16 peak that a step is assumed to reach: convolutions and large
 # products reach more, norms and small maps less.
 UTILIZATION = 0.4
+# Beside every time that is made of it.
+MEASURED = "One H200 reached 21% (docs/performance.md): count on twice the time."
 
 # Clock of the TPU compiler's cycles: peak / FLOPs of a cycle, which are 4 units of
 # 128 x 128 multiply-adds (v5e), 8 (v4, v5p), or 4 of 256 x 256 (v6e). Ours.

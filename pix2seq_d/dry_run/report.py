@@ -86,6 +86,7 @@ def outlook(config: Config, prices: Prices | None) -> str:
         (
             f"{config.train.num_steps:,d} steps at {estimate.UTILIZATION:.0%} of the "
             "bfloat16 peak: an estimate, nothing was run",
+            estimate.MEASURED,
             estimate.table(config, prices),
         )
     )

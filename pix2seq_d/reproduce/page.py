@@ -82,8 +82,7 @@ def _summary(some: Sequence[Collected]) -> str:
 def _section(one: Collected, *, level: int) -> list[str]:
     table = one.table
     parts = [f"{'#' * level} {table.name}: {table.title}"] if level else []
-    whose = "Study of ours, after" if table.is_ours else "Paper, as in"
-    about = f"{whose} spec {table.source}."
+    about = "A study of ours." if table.is_ours else "A table of the paper."
     if table.claim:
         about += f" What the paper says: {table.claim}."
     parts += [about, _numbers(one)]

@@ -32,8 +32,8 @@ def obstacle(job: Job, blocked: Mapping[str, str]) -> str:
 def _head(tables: Sequence[Table], seeds: Sequence[int]) -> str:
     lines = []
     for table in tables:
-        whose = "ours, after spec" if table.is_ours else "paper, spec"
-        lines.append(f"{table.name}: {table.title} ({whose} {table.source})")
+        whose = "a study of ours" if table.is_ours else "of the paper"
+        lines.append(f"{table.name}: {table.title} ({whose})")
         if table.claim:
             lines.append(f"  the paper: {table.claim}")
     names = ", ".join(map(str, seeds))
@@ -71,7 +71,8 @@ def _lines(plan: Plan) -> str:
     note = (
         f"{unit}: {_UNITS[unit][0]} of one device for one seed, at "
         f"{estimate.UTILIZATION:.0%} of its bfloat16 peak: an estimate, nothing was "
-        "run. Evaluations\nwhile training and waiting for data are not in it."
+        "run. Evaluations\nwhile training and waiting for data are not in it. "
+        f"{estimate.MEASURED}"
     )
     if unit == "s":
         note += " So small a model reaches far less of the peak."
