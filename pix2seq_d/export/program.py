@@ -36,7 +36,7 @@ def segment(
     Returns:
       semantic [B, H, W] int32, category ids, `label_space.void_id` for void and
       outside of the photo;
-      instance [B, H, W] int32, the model's ids of things, 0 elsewhere;
+      instance [B, H, W] int32, ids of things within the image, 0 elsewhere;
       certainty [B, H, W] float32, `inference.certainty`, 0 where the vote overruled.
     Source: spec 6.1; `Segmenter.predict` does the same.
     """
