@@ -171,8 +171,9 @@ while :; do
             exit "$status"
         fi
         say "status $status, $told"
-        [ $((SECONDS - began)) -lt 300 ] || lost=0
-        lost=$((lost + 1))
+        # Hosts that are there, and only for a moment or not at all reached.
+        [ "$told" = ACTIVE ] && [ $((SECONDS - began)) -lt 300 ] || lost=0
+        [ "$told" != ACTIVE ] || lost=$((lost + 1))
         [ "$lost" -lt 20 ] || fail "no host was reached 20 times in a row, see above; the slices cost money until $0 --name=$name --zone=$option_zone --delete"
         ;;
     ABSENT)

@@ -101,7 +101,9 @@ def _rungs(path: Path, report: Report, trained: Trained) -> tuple[Rung, ...]:
     return rungs if found == expected else ()
 
 
-def _without(settings: Any, *names: str) -> dict[str, Any]:
+def _without(settings: Any, *names: str) -> dict[str, Any] | None:
+    if not isinstance(settings, dict):  # a ladder of before does not say
+        return None
     return {name: value for name, value in settings.items() if name not in names}
 
 

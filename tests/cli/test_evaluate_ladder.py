@@ -100,6 +100,9 @@ def test_one_batch_has_no_times(workdir, tmp_path, capsys):
     # It is no ladder of an evaluation of all images.
     assert run(workdir, "--report", f"--output={tmp_path}") == 0
     assert "Not measured." in (tmp_path / "report.html").read_text()
+    del ladder["sampler"]  # as before it was written
+    (tmp_path / "ladder.json").write_text(json.dumps(ladder))
+    assert run(workdir, "--report", f"--output={tmp_path}") == 0
 
 
 def test_times_are_those_of_all_processes_and_their_rows():

@@ -86,6 +86,10 @@ def test_success_of_gcloud_without_a_host_is_none(launch):
 def test_hosts_that_cannot_be_reached_are_given_up(launch):
     assert launch(states=["ACTIVE"], statuses=[255]) == (2, 20 * ["ssh"])
     assert "no host was reached 20 times in a row" in launch.said
+    # Slices that are taken away are not counted.
+    states = 30 * ["ACTIVE", "SUSPENDED", "SUSPENDED", "ABSENT"]
+    found = launch(states=[*states, "ACTIVE"], statuses=[*(30 * [255]), 0])
+    assert found == (0, [*(30 * ["ssh", "delete", "create"]), "ssh"])
 
 
 def test_a_failed_request_is_made_again_once(launch):
