@@ -43,10 +43,34 @@ on_all_hosts() {
     resource ssh --node=all --worker=all --batch-size=all \
         --ssh-flag=-oServerAliveInterval=30 --command="$1"
 }
+mark='pix2seq_d: this host is done' marked="echo 'pix2seq_d: this host is done'"
+# A command that ends with $marked: gcloud's status; 255, as of a lost connection, where
+# gcloud takes it for success that it reached no host.
+reached() {
+    local line found='' statuses
+    on_all_hosts "$1" | {
+        # Not by awk, of which some wait for a full block.
+        while IFS= read -r line || [ -n "$line" ]; do
+            printf '%s\n' "$line"
+            [[ $line != *"$mark"* ]] || found=yes
+        done
+        [ -n "$found" ]
+    }
+    statuses=("${PIPESTATUS[@]}")
+    [ "${statuses[0]}" -eq 0 ] || return "${statuses[0]}"
+    [ "${statuses[1]}" -eq 0 ] || return 255
+}
 if [ -n "$option_stop" ]; then
     # The signal goes to the training, which may take this long to save.
-    on_all_hosts 'sudo docker stop -t 300 pix2seq_d'
-    exit
+    stop="sudo docker stop -t 300 pix2seq_d && $marked"
+    if [ -n "$option_print" ]; then
+        on_all_hosts "$stop"
+        exit
+    fi
+    reached "$stop"
+    status=$?
+    [ "$status" -ne 255 ] || echo "error: --stop: no host was reached; give it again" >&2
+    exit "$status"
 fi
 if [ -n "$option_delete" ]; then
     resource delete --force --quiet
@@ -73,7 +97,6 @@ capacity=()
 [ ${#capacity[@]} -lt 2 ] || fail "--spot and --reserved exclude each other"
 nodes=(--node-id="$name")
 [ "$option_slices" -eq 1 ] || nodes=(--node-count="$option_slices" --node-prefix="$name")
-mark='pix2seq_d: this host is done' marked="echo 'pix2seq_d: this host is done'"
 setup=''
 if [ -n "$option_setup" ]; then
     [ -r "$option_setup" ] || fail "--setup=$option_setup cannot be read"
@@ -132,17 +155,6 @@ say() {
     printf '%s %s: %s\n' "$(date +%H:%M:%S)" "$name" "$1" >&2
 }
 
-# gcloud's status; 255, as of a lost connection, where it takes it for success that it
-# reached no host.
-ended_on_all_hosts() {
-    local statuses
-    on_all_hosts "$1" |
-        awk -v mark="$mark" '{ print; fflush() } index($0, mark) { found = 1 } END { exit !found }'
-    statuses=("${PIPESTATUS[@]}")
-    [ "${statuses[0]}" -eq 0 ] || return "${statuses[0]}"
-    [ "${statuses[1]}" -eq 0 ] || return 255
-}
-
 installed gcloud
 created='' told='' lost=0
 while :; do
@@ -154,11 +166,12 @@ while :; do
     case $now in
     ACTIVE)
         status=0 began=$SECONDS
-        [ -z "$setup" ] || ended_on_all_hosts "$setup" || status=$?
+        [ -z "$setup" ] || reached "$setup" || status=$?
         if [ "$status" -eq 0 ]; then
-            ended_on_all_hosts "$host"
+            reached "$host"
             status=$?
         fi
+        took=$((SECONDS - began))
         if [ "$status" -eq 0 ]; then
             say "trained; the slices cost money until $0 --name=$name --zone=$option_zone --delete"
             exit
@@ -172,7 +185,7 @@ while :; do
         fi
         say "status $status, $told"
         # Hosts that are there, and only for a moment or not at all reached.
-        [ "$told" = ACTIVE ] && [ $((SECONDS - began)) -lt 300 ] || lost=0
+        [ "$told" = ACTIVE ] && [ "$took" -lt 300 ] || lost=0
         [ "$told" != ACTIVE ] || lost=$((lost + 1))
         [ "$lost" -lt 20 ] || fail "no host was reached 20 times in a row, see above; the slices cost money until $0 --name=$name --zone=$option_zone --delete"
         ;;

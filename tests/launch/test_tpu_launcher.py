@@ -1,9 +1,16 @@
 """launch/tpu/train.sh: slices that come, go and come again."""
 
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
 import pytest
 
 from pix2seq_d.training import interrupt
 
+LAUNCHER = Path(__file__).resolve().parents[2] / "launch/tpu/train.sh"
 STOPPED = interrupt.EXIT_STATUS
 SLICES = ["--name=n", "--zone=z"]
 
@@ -218,13 +225,55 @@ def test_nothing_is_trained_where_the_setup_fails(launch, cluster):
     assert found == (1, ["ssh"])
 
 
+def test_what_hosts_say_is_shown_at_once(cluster, arguments):
+    """Not when they end: the stand-in goes on once its first line was read."""
+    seen = cluster.folder / "seen"
+    os.mkfifo(seen)
+    cluster.stand_in("sleep")
+    cluster.stand_in(
+        "gcloud",
+        f"""case $4 in
+describe) echo ACTIVE ;;
+ssh)
+    echo step 1
+    cat {seen}
+    echo pix2seq_d: this host is done ;;
+esac""",
+    )
+    options = [*SLICES, "--type=v6e-16", "--image=i", f"--mount={cluster.folder}"]
+    process = subprocess.Popen(
+        ["bash", str(LAUNCHER), *options, "--", *arguments],
+        env=cluster.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    late = threading.Timer(30, os.killpg, [process.pid, signal.SIGKILL])
+    late.start()
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "step 1\n"
+        seen.write_text("")
+        assert process.wait() == 0
+    late.cancel()
+
+
+def test_a_stop_that_reached_no_host_is_none(cluster):
+    cluster.stand_in("gcloud", "echo WARNING: Could not prepare all 1 nodes >&2")
+    done = cluster.run("tpu/train.sh", *SLICES, "--stop", check=False)
+    assert done.returncode == 255
+    assert "--stop: no host was reached; give it again" in done.stderr
+
+
 def test_stop_and_delete(cluster):
-    cluster.stand_in("gcloud")
+    cluster.stand_in("gcloud", "echo pix2seq_d: this host is done")
     cluster.run("tpu/train.sh", *SLICES, "--stop")
     cluster.run("tpu/train.sh", *SLICES, "--delete")
     stop, delete = cluster.calls()
     assert stop[4] == "ssh"
-    assert stop[-1] == "--command=sudo docker stop -t 300 pix2seq_d"
+    command, _, mark = stop[-1].partition(" && ")
+    assert command == "--command=sudo docker stop -t 300 pix2seq_d"
+    assert mark == "echo 'pix2seq_d: this host is done'"
     assert delete[4:] == ["delete", "n", "--zone=z", "--force", "--quiet"]
     shown = cluster.run("tpu/train.sh", *SLICES, "--delete", "--print").stdout
     assert shown.split() == delete
