@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pix2seq_d.frame_order import by_number
+from pix2seq_d.frame_order import by_number, stems
 from pix2seq_d.image_files import File, image_size, read_rgb
 from pix2seq_d.video import Video, VideoFacts, VideoFrame
 
@@ -63,19 +63,12 @@ def image_files(folder: Path) -> list[Path]:
             for p in folder.iterdir()
             if p.suffix.lower() in IMAGES and not p.name.startswith(".")
         ),
-        key=lambda path: by_number(path.name),
+        key=lambda path: (by_number(path.stem), path.name),
     )
     if not files:
         raise FileNotFoundError(
             f"{folder}: no image in this folder ({', '.join(IMAGES)}); give one of "
             "numbered frames"
         )
-    seen: dict[str, Path] = {}
-    for file in files:
-        other = seen.setdefault(file.stem, file)
-        if other is not file:
-            raise ValueError(
-                f"{folder}: holds {other.name} and {file.name}, of which only one can "
-                "be the frame; move the other elsewhere"
-            )
+    stems((file.name for file in files), str(folder))
     return files

@@ -1,18 +1,34 @@
-"""The order of a video's frames: that of the numbers in their names."""
+"""A video's frames: one file each, in the order of the numbers in their names."""
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 Key = tuple[list[str | int], str]
 
 
-def by_number(name: str) -> Key:
-    """Key that sorts file names by the numbers in them, 2 before 10.
+def by_number(stem: str) -> Key:
+    """Key that sorts names without suffix by the numbers in them, 2 before 10."""
+    parts = re.split(r"(\d+)", stem)
+    # Text and numbers take turns, so that like is compared with like.
+    return [int(p) if k % 2 else p for k, p in enumerate(parts)], stem
+
+
+def stems(names: Iterable[str], where: str) -> dict[str, str]:
+    """Name without suffix -> name.
 
     Args:
-      name: of a file, with or without folder and suffix; they do not count, but where
-        all numbers are equal.
+      names: of the frames' files, without folder.
+      where: their folder, for the message.
+    Raises:
+      ValueError: two differ in their suffix only.
     """
-    parts = re.split(r"(\d+)", PurePosixPath(name).stem)
-    # Text and numbers take turns, so that like is compared with like.
-    return [int(p) if k % 2 else p for k, p in enumerate(parts)], name
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(PurePosixPath(name).stem, name)
+        if other != name:
+            raise ValueError(
+                f"{where}: holds {other} and {name}, of which only one can be the "
+                "frame; move the other elsewhere"
+            )
+    return found

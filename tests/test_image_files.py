@@ -101,7 +101,7 @@ def test_cut_animations_are_animations(tmp_path):
                 read_rgb(path)
             except ValueError:
                 continue
-            is_animated(File.read(path))
+            assert is_animated(File.read(path))
             readable += 1
         assert readable
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from pix2seq_d.data.source import EncodedExample, Video
 from pix2seq_d.files import Files
-from pix2seq_d.frame_order import by_number
+from pix2seq_d.frame_order import by_number, stems
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -154,15 +154,10 @@ def by_stem(files: Files, folder: str, suffixes: Collection[str]) -> dict[str, s
     Raises:
       ValueError: two of them differ in their suffix only.
     """
-    found: dict[str, str] = {}
-    for name in files.names(folder):
-        path = PurePosixPath(name)
-        if path.suffix.lower() not in suffixes or name.startswith("."):
-            continue
-        other = found.setdefault(path.stem, f"{folder}/{name}")
-        if other != f"{folder}/{name}":
-            raise ValueError(
-                f"{files.where(folder)}: holds {PurePosixPath(other).name} and {name}, "
-                "of which only one can be the frame; move the other elsewhere"
-            )
-    return found
+    names = (
+        name
+        for name in files.names(folder)
+        if PurePosixPath(name).suffix.lower() in suffixes and not name.startswith(".")
+    )
+    found = stems(names, files.where(folder))
+    return {stem: f"{folder}/{name}" for stem, name in found.items()}

@@ -56,11 +56,10 @@ class VipSeg(VideoFrames):
         for video, index in sorted(self._videos.items()):
             index.check_categories(label_space.semantic_of)
             image_of = by_stem(Folder(images), video, IMAGES)
-            for image_id in sorted(
-                index.rows, key=lambda i, names=index.png_name: by_number(names(i))
-            ):
+            ids = {PurePosixPath(index.png_name(i)).stem: i for i in index.rows}
+            for stem in sorted(ids, key=by_number):
+                image_id = ids[stem]
                 png = index.png_name(image_id)
-                stem = PurePosixPath(png).stem
                 image = image_of.get(stem, f"{video}/{stem}.jpg")
                 self._image_ids[Frame(video, image, f"{video}/{png}")] = image_id
         frames = tuple(self._image_ids)

@@ -165,12 +165,12 @@ def test_gray_files_are_read(root):
 
 
 def test_frames_come_in_the_order_of_their_numbers(root):
-    for position in (2, 10):
-        save_image(root / f"JPEGImages/480p/bear/{position}.jpg", 0)
-        save_palette(root / LABELS / f"bear/{position}.png", frame())
-    source = Davis.from_root(root, "train")
-    names = [e.image_id for e in source][:4]
-    assert names == ["bear/00000", "bear/00001", "bear/2", "bear/10"]
+    for stem in ("2", "10", "shot.10", "shot.9"):
+        save_image(root / f"JPEGImages/480p/bear/{stem}.jpg", 0)
+        save_palette(root / LABELS / f"bear/{stem}.png", frame())
+    names = [e.image_id for e in Davis.from_root(root, "train")][:6]
+    assert names[:4] == ["bear/00000", "bear/00001", "bear/2", "bear/10"]
+    assert names[4:] == ["bear/shot.9", "bear/shot.10"]
 
 
 def test_two_files_of_a_frame_are_refused(root):

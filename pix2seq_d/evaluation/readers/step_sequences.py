@@ -1,7 +1,7 @@
 """Reading videos in the layout of KITTI-STEP: `<sequence>/<frame>.png`, RGB."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def _pngs(files: Folder, name: str) -> list[str]:
         for png in files.names(name)
         if png.lower().endswith(".png") and not png.startswith(".")
     )
-    return sorted(pngs, key=by_number)
+    return sorted(pngs, key=lambda png: by_number(PurePosixPath(png).stem))
 
 
 def _decode(file: File) -> np.ndarray:
