@@ -4,7 +4,7 @@ import datetime
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import jax
 
@@ -24,6 +24,7 @@ from pix2seq_d.report.frame import image_frame, video_frame
 from pix2seq_d.report.ladder import Rung
 from pix2seq_d.report.provenance import Run
 from pix2seq_d.report.viewer import View
+from pix2seq_d.scored_settings import comparable
 from pix2seq_d.training.checkpoint import Trained
 
 FILE = "report.html"
@@ -90,21 +91,14 @@ def _rungs(path: Path, report: Report, trained: Trained) -> tuple[Rung, ...]:
     diffusion = trained.config.diffusion
     rungs = ladder.read(path, time_difference=diffusion.time_difference)
     content = parse_json(File.read(path))
-    expected = made_of(trained) | {"images": report.num_images}
+    made = made_of(trained)
+    expected = made | {"images": report.num_images}
     found = {name: content.get(name) for name in expected}
-    for made in (expected, found):
-        # What the ladder itself varies, and what changes no score.
-        made["sampler"] = _without(
-            made["sampler"], "num_steps", "num_steps_next", "time_difference"
-        )
-        made["evaluation"] = _without(made["evaluation"], "batch_size")
-    return rungs if found == expected else ()
-
-
-def _without(settings: Any, *names: str) -> dict[str, Any] | None:
-    if not isinstance(settings, dict):  # a ladder of before does not say
-        return None
-    return {name: value for name, value in settings.items() if name not in names}
+    # The ladder's own: its rows say them.
+    varied = ("num_steps", "num_steps_next", "time_difference")
+    if isinstance(found["sampler"], dict):  # a ladder of before does not say
+        found["sampler"] |= {name: made["sampler"][name] for name in varied}
+    return rungs if comparable(found) == comparable(expected) else ()
 
 
 def _run(trained: Trained, evaluated: str, command: str) -> Run:

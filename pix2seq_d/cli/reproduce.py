@@ -99,7 +99,9 @@ def main(argv: list[str]) -> int | None:
         return 0
     if values.print:
         return _print(jobs.todo(paths, seeds, given), given)
-    known = earlier.read(Path(values.earlier)) if values.earlier else {}
+    known = {}
+    if values.earlier:
+        known = earlier.read(Path(values.earlier), overrides=overrides)
     ladder_rows.adopt(list(jobs.todo(paths, seeds, given)))
     commit = checkpoint_format.commit() or ""
     status = 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,28 +12,42 @@ from pix2seq_d.reproduce.history import Origin
 from pix2seq_d.reproduce.recipes import Table, find_row
 from pix2seq_d.reproduce.results import Result
 
-Tables = Mapping[str, Mapping[str, Any]]  # name -> as `page.to_json` has it
+# name -> as `page.to_json` has it, but figures as a dictionary and `Origin`s.
+Tables = Mapping[str, Mapping[str, Any]]
 
 
-def read(path: Path) -> Tables:
+def read(path: Path, *, overrides: Sequence[str]) -> Tables:
     """The tables of a collected JSON file.
 
+    Args:
+      path: the file.
+      overrides: `--config.…` arguments for all rows.
     Raises:
-      ValueError: it is none; the message names the file.
+      ValueError: it is none, or of other overrides; the message names the file.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         tables = {table["name"]: table for table in content["tables"]}
-        for row in (row for table in tables.values() for row in table["rows"]):
-            if {"name", "sampler", "oracle_pq", "figures"} - row.keys():
-                raise KeyError
-        return tables
+        for table in tables.values():
+            table["origins"] = [Origin(**entry) for entry in table["origins"]]
+            for row in table["rows"]:
+                _ = row["name"], row["sampler"]
+                figures = [(each["figure"], each["ours"]) for each in row["figures"]]
+                row["figures"] = {name: dict(ours) for name, ours in figures}
+        arguments = shlex.split(content["command"])
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; check the path") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise ValueError(
             f"{path}: not a collected table; take a .json that launch.reproduce wrote"
         ) from None
+    made = [a for a in arguments if a.lstrip("-").startswith("config.")]
+    if sorted(made) != sorted(overrides):
+        raise ValueError(
+            f"{path}: was collected with {shlex.join(made) or 'no --config.…'}, so "
+            "that its numbers are of other settings; give the same"
+        )
+    return tables
 
 
 def complete(
@@ -83,23 +98,23 @@ def origins(
         for other in (*runs.twins(path), find_row(path, [table]).evaluates)
     }
     found = known.get(table.name, {}).get("origins", ())
-    return tuple(Origin(**entry) for entry in found if entry["name"] in names)
+    return tuple(origin for origin in found if origin.name in names)
 
 
 def _has(row: Mapping[str, Any], seed: int) -> bool:
-    return any(str(seed) in figure["ours"] for figure in row["figures"])
+    return any(str(seed) in ours for ours in row["figures"].values())
 
 
 def _with(result: Result, row: Mapping[str, Any], seeds: Sequence[int]) -> Result:
     """A result with an earlier one's numbers of some seeds, in the order of seeds."""
-    figures = {figure["figure"]: figure["ours"] for figure in row["figures"]}
     numbers = []
     for number in result.numbers:
-        earlier = figures.get("/".join(number.key), {})
+        earlier = row["figures"].get("/".join(number.key), {})
         ours = dict(number.ours) | {
             seed: earlier[str(seed)] for seed in seeds if str(seed) in earlier
         }
         ours = {seed: ours[seed] for seed in sorted(ours)}
         numbers.append(dataclasses.replace(number, ours=ours))
-    oracle = row["oracle_pq"] if result.oracle_pq is None else result.oracle_pq
+    # Collections from before 2026-11-27 do not say it.
+    oracle = row.get("oracle_pq") if result.oracle_pq is None else result.oracle_pq
     return dataclasses.replace(result, numbers=tuple(numbers), oracle_pq=oracle)

@@ -28,7 +28,8 @@ def draw(
       results: of its rows.
       folder: for the files, SVG and PNG.
     Returns:
-      (SVG file, what it shows); [] where there is nothing to draw.
+      (SVG file, what it shows); [] where there is nothing to draw, or no oracle to
+      draw beside it.
     """
     run = [result for result in results if result.seeds]
     # One row shows nothing beside its number.
@@ -42,7 +43,10 @@ def draw(
     if any(number.paper for result in run for number in result.numbers):
         title += "; crosses: the paper"
     if _is_of_the_sampler(table):
-        figure, text = _against_sampler(run, title)
+        oracle = next((r.oracle_pq for r in run if r.oracle_pq is not None), None)
+        if oracle is None:
+            return []
+        figure, text = _against_sampler(run, title, oracle)
     else:
         figure, text = _dots(run, title), "PQ of all and of things for every row"
     for suffix in diagram.SUFFIXES:
@@ -55,10 +59,10 @@ def _is_of_the_sampler(table: Table) -> bool:
     return len({row.evaluates or row.name for row in table.rows}) == 1
 
 
-def _against_sampler(run: Sequence[Result], title: str) -> tuple[Figure, str]:
+def _against_sampler(
+    run: Sequence[Result], title: str, oracle: float
+) -> tuple[Figure, str]:
     rows = [_mean_row(result) for result in run]
-    oracle = run[0].oracle_pq
-    assert oracle is not None  # every score of PQ has it
     content = {"rows": rows, "oracle": {"All": {"pq": oracle / 100}}}
     if len({row["time_difference"] for row in rows}) == 1:
         figure = ladder_plot.against_steps(content, title=title)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pix2seq_d import assets
-from pix2seq_d.config import Config, ConfigError, DiffusionConfig
+from pix2seq_d.config import Config, ConfigError
 from pix2seq_d.reproduce import datasets, runs
 from pix2seq_d.reproduce.runs import Given, Run
+from pix2seq_d.scored_settings import comparable
 from pix2seq_d.training import checkpoint, lock, workdir
 
 METRICS = "metrics.json"  # of launch.evaluate
@@ -118,11 +119,4 @@ def _is_of(metrics: dict[str, Any], config: Config) -> bool:
     if metrics.get("left_out"):  # by --limit; scores from before it do not say
         return False
     found = {name: metrics.get(name) for name in expected}
-    if isinstance(found["sampler"], dict):
-        # Of scores from before a field was there, it has its default.
-        found["sampler"] = dataclasses.asdict(DiffusionConfig()) | found["sampler"]
-    for settings in (expected, found):  # no score depends on how many go at once
-        if isinstance(settings["evaluation"], dict):
-            own = dict(settings["evaluation"], batch_size=None)
-            settings["evaluation"] = own
-    return found == expected
+    return comparable(found) == comparable(expected)

@@ -55,7 +55,7 @@ def test_near_is_near_in_both_directions():
         assert results.judge(check, some).holds == holds
 
 
-def test_an_earlier_collection_fills_what_the_folders_lack():
+def test_an_earlier_collection_fills_what_the_folders_lack(tmp_path):
     l2, cross_entropy = ABLATION_LOSS.rows
 
     def collected(l2_ours, cross_entropy_ours):
@@ -66,8 +66,10 @@ def test_an_earlier_collection_fills_what_the_folders_lack():
 
     before = collected({0: 40.0, 2: 41.0}, {0: 45.0, 1: 46.0})
     one = Collected(ABLATION_LOSS, (0, 1, 2), before, [], [], [])
-    content = json.loads(json.dumps(page.to_json({}, [one])))
-    known = {table["name"]: table for table in content["tables"]}
+    path = tmp_path / "known.json"
+    content = page.to_json({"command": "python --config.a=1"}, [one])
+    path.write_text(json.dumps(content))
+    known = earlier.read(path, overrides=["--config.a=1"])
     now = collected({1: 50.0}, {0: 55.0})
     found, taken = earlier.complete(now, ABLATION_LOSS, (0, 1), known)
     (a,), (b,) = (result.numbers for result in found)
@@ -77,7 +79,22 @@ def test_an_earlier_collection_fills_what_the_folders_lack():
     assert taken == {("ablation_loss/l2", 0), ("ablation_loss/cross_entropy", 1)}
     assert found[1].oracle_pq == 71.0
 
-    content["tables"][0]["rows"][0]["sampler"]["num_steps"] = 7
+    with pytest.raises(ValueError, match=r"was collected with --config\.a=1, so"):
+        earlier.read(path, overrides=[])
+    # As it was written before it said what the oracle is.
+    (table,) = content["tables"]
+    for row in table["rows"]:
+        del row["oracle_pq"]
+    path.write_text(json.dumps(content))
+    old = earlier.read(path, overrides=["--config.a=1"])
+    found, _ = earlier.complete(collected({}, {}), ABLATION_LOSS, (0, 1), old)
+    assert found[1].numbers[0].ours == {0: 45.0, 1: 46.0}
+    for broken in ({"rows": [3]}, {"origins": [{}]}, {"rows": [{"figures": [{}]}]}):
+        path.write_text(json.dumps(content | {"tables": [table | broken]}))
+        with pytest.raises(ValueError, match="not a collected table"):
+            earlier.read(path, overrides=["--config.a=1"])
+
+    known["ablation_loss"]["rows"][0]["sampler"]["num_steps"] = 7
     with pytest.raises(ValueError, match="ablation_loss/l2: the earlier collection"):
         earlier.complete(now, ABLATION_LOSS, (0, 1), known)
 

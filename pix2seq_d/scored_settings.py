@@ -1,0 +1,25 @@
+"""What a file of scores says that it is of, so that two can be compared."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pix2seq_d.config import DiffusionConfig
+
+
+def comparable(made: Mapping[str, Any]) -> dict[str, Any]:
+    """`made` with a sampler and an evaluation that are equal where the scores are.
+
+    Args:
+      made: JSON types; of its fields `sampler` and `evaluation` are the config's.
+    Returns:
+      The same with all fields of the sampler, for older files lack some, which have
+      their default, and without the number of images at once, of which no score
+      depends.
+    """
+    found = dict(made)
+    if isinstance(found.get("sampler"), Mapping):
+        found["sampler"] = dataclasses.asdict(DiffusionConfig()) | found["sampler"]
+    if isinstance(found.get("evaluation"), Mapping):
+        found["evaluation"] = dict(found["evaluation"], batch_size=None)
+    return found
