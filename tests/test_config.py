@@ -8,7 +8,13 @@ import ml_collections
 import pytest
 
 from pix2seq_d import config as config_lib
-from pix2seq_d.config import Config, ConfigError, from_config_dict, to_config_dict
+from pix2seq_d.config import (
+    Config,
+    ConfigError,
+    from_config_dict,
+    from_saved,
+    to_config_dict,
+)
 from pix2seq_d.instance_ids import IdRule
 
 
@@ -252,3 +258,10 @@ def test_derived_numbers_of_the_representation():
 def test_values_out_of_range_are_named(field, value):
     with pytest.raises(ConfigError, match=re.escape(f"{field}=")):
         from_config_dict(nested(field, value))
+
+
+def test_seeds_that_were_taken_once_are_read_as_jax_took_them():
+    saved = {"train": {"seed": 2**32 + 5}, "evaluation": {"seed": 3}}
+    config = from_saved(saved)
+    assert (config.train.seed, config.evaluation.seed) == (5, 3)
+    assert saved["train"]["seed"] == 2**32 + 5

@@ -144,7 +144,7 @@ def _ours(device: Record | None, row: Row, floor: float) -> list[str]:
         return [record["error"], "-", "-", "-"]
     seconds = record["seconds"]["median"] / record["images"]
     mfu = text_table.percent(record["vendor_mfu"])
-    queued = record.get("queued_s")  # absent before 2026-11-27
+    queued = record.get("queued_s")  # absent in older records
     at_once = "not run" if queued is None else f"{1e3 * queued / record['images']:.2f}"
     return [f"{1e3 * seconds:.2f}", f"{seconds / floor:.2f}", mfu, at_once]
 

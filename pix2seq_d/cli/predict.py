@@ -171,7 +171,7 @@ def _predict_images(
 def _predict_video(
     values: flags.FlagValues, trained: Trained, path: Path, output: Path
 ) -> None:
-    for name in ("batch_size", "formats", "denoising", "sampler"):
+    for name in ("batch_size", "formats", "denoising"):
         if values[name].present:
             raise app.UsageError(f"--{name} is for images; leave it out for videos")
     config = trained.config.replaced(
@@ -204,9 +204,9 @@ def find_images(pattern: str) -> tuple[list[Path], list[Path]]:
         found = [p for p in path.iterdir() if p.is_file() and p.name[0] != "."]
         nothing = f"no image in this folder ({', '.join(SUFFIXES)})"
     else:
-        found = [
-            Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file()
-        ]
+        # Several `**` give a file several times.
+        names = set(glob.glob(pattern, recursive=True))
+        found = [path for path in map(Path, names) if path.is_file()]
         nothing = (
             "no such image, folder or video; give one, or a glob of images in quotes"
         )
@@ -230,7 +230,8 @@ def predict(
     Raises:
       UsageError: an image lies where results are written.
     """
-    _check_apart(paths, output, [*formats, predict_denoising.FOLDER])
+    folders = [*formats, *([predict_denoising.FOLDER] if denoising else [])]
+    _check_apart(paths, output, folders)
     read: list[int] = []
     failed: list[str] = []
     animated: list[str] = []
@@ -279,8 +280,8 @@ def _check_apart(paths: Sequence[Path], output: Path, folders: Sequence[str]) ->
     for path in paths:
         if path.parent.resolve() in written:
             raise app.UsageError(
-                f"--output={output}: results would be written over {path}; give "
-                "another folder"
+                f"--output={output}: results would be written over what lies there, "
+                f"such as {path}; give another folder, or an --input without it"
             )
 
 

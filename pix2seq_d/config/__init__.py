@@ -5,7 +5,13 @@ library code only ever sees the dataclasses, which are hashable and so can be
 static arguments of jitted functions. Source tags are those of the spec.
 """
 
-from pix2seq_d.config.convert import default, flatten, from_config_dict, to_config_dict
+from pix2seq_d.config.convert import (
+    default,
+    flatten,
+    from_config_dict,
+    from_saved,
+    to_config_dict,
+)
 from pix2seq_d.config.errors import ConfigError
 from pix2seq_d.config.model import (
     DecoderConfig,
@@ -49,5 +55,6 @@ __all__ = [
     "default",
     "flatten",
     "from_config_dict",
+    "from_saved",
     "to_config_dict",
 ]

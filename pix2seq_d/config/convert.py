@@ -47,6 +47,19 @@ def from_config_dict(config: Fields) -> Config:
     return _build(Config, config, "")
 
 
+def from_saved(config: Fields) -> Config:
+    """`from_config_dict` of what a training or a model file wrote down.
+
+    Seeds from 2**32 on, which were taken once, become those that JAX made of them.
+    """
+    fields = {name: config[name] for name in config}
+    for group in ("train", "evaluation"):
+        own = fields.get(group)
+        if isinstance(own, Mapping) and type(own.get("seed")) is int:
+            fields[group] = {**own, "seed": own["seed"] % 2**32}
+    return from_config_dict(fields)
+
+
 def flatten(config: Config) -> dict[str, Any]:
     """{'model.decoder.dim': 128, ...} for comparison and display."""
     flat: dict[str, Any] = {}

@@ -191,8 +191,15 @@ def vote(
         semantic = (instance > 0).astype(jnp.int32)
     decoded = semantic
     if rule.shares:  # as `told_apart`
-        instance = jnp.where(instance > 0, semantic * num_ids + instance, 0)
-        num_ids *= label_space.num_classes
+        num_classes = label_space.num_classes
+        votes = jnp.zeros((num_ids, num_classes), jnp.int32)
+        votes = votes.at[instance, semantic].add(rows[:, None] * columns)
+        votes = votes.at[:, VOID].set(0)
+        is_own = votes >= max(config.evaluation.min_area, 1)
+        largest = votes.argmax(axis=1).astype(jnp.int32)
+        class_ = jnp.where(is_own[instance, semantic], semantic, largest[instance])
+        instance = jnp.where(instance > 0, class_ * num_ids + instance, 0)
+        num_ids *= num_classes
     if not rule.stuff:  # every stuff class is one segment
         is_thing = jnp.asarray(label_space.is_thing)
         numbered = ~is_thing[semantic] & (semantic != VOID) & (instance == 0)

@@ -23,14 +23,9 @@ def majority_vote(labels: np.ndarray, *, num_classes: int, min_area: int) -> np.
     Source: spec 6.1, step 4.
     """
     pairs, lengths = pair_runs(labels)
-    semantic, instance = pairs[:, 0], pairs[:, 1]
+    instance = pairs[:, 1]
     num_ids = int(instance.max(initial=0)) + 1
-    # Sums in float64, exact to 2**53.
-    votes = np.bincount(
-        instance * num_classes + semantic,
-        weights=lengths,
-        minlength=num_ids * num_classes,
-    ).reshape(num_ids, num_classes)
+    votes = _votes(pairs, lengths, num_ids=num_ids, num_classes=num_classes)
     winner = votes.argmax(axis=1)
     winner[votes.sum(axis=1) < min_area] = VOID
     voted = winner[instance]
@@ -80,26 +75,38 @@ def number_stuff(
     return np.stack([semantic, numbered], -1).astype(np.int32)
 
 
-def told_apart(labels: np.ndarray, *, rule: IdRule, num_ids: int) -> np.ndarray:
-    """Labels with instance ids of which each has one class.
+def told_apart(
+    labels: np.ndarray, *, rule: IdRule, num_ids: int, num_classes: int, min_area: int
+) -> np.ndarray:
+    """Labels with instance ids of which each stands for one object.
 
     Classes of a set with track numbers of its own may share them (spec 1.2), so that
     `majority_vote` would take person 3 for a part of car 3. There an id > 0 becomes
-    semantic * num_ids + id; other labels stay as they are.
+    class * num_ids + id, once for each class that has a segment of it, and what is of
+    no such class goes to the largest; without any, to the class of most pixels. Other
+    labels stay as they are.
 
     Args:
-      labels: [H, W, 2] int, (semantic, instance in [0, num_ids)).
+      labels: [H, W, 2] int, (semantic in [0, num_classes), instance in [0, num_ids)).
       rule: of instance ids that the model was trained with.
       num_ids: number of instance ids, 0 included.
+      num_classes: number of semantic ids, void included.
+      min_area: smallest segment in pixels.
     Returns:
       [H, W, 2], instance ids in [0, num_classes * num_ids).
     Source: ours.
     """
     if not rule.shares:
         return labels
-    semantic, instance = labels[..., 0], labels[..., 1]
-    apart = np.where(instance > 0, semantic * num_ids + instance, 0)
-    return np.stack([semantic, apart], -1).astype(np.int32)
+    pairs, lengths = pair_runs(labels)
+    semantic, instance = pairs[:, 0], pairs[:, 1]
+    votes = _votes(pairs, lengths, num_ids=num_ids, num_classes=num_classes)
+    votes[:, VOID] = 0
+    is_own = votes >= max(min_area, 1)
+    largest = votes.argmax(axis=1)
+    class_ = np.where(is_own[instance, semantic], semantic, largest[instance])
+    apart = np.where(instance > 0, class_ * num_ids + instance, 0)
+    return _repeat(np.stack([semantic, apart], -1), lengths, labels.shape)
 
 
 def to_panoptic(
@@ -121,7 +128,13 @@ def to_panoptic(
     Source: spec 6.1, steps 4 and 5.
     """
     num_ids = int(labels[..., 1].max(initial=0)) + 1
-    labels = told_apart(labels, rule=rule, num_ids=num_ids)
+    labels = told_apart(
+        labels,
+        rule=rule,
+        num_ids=num_ids,
+        num_classes=label_space.num_classes,
+        min_area=min_area,
+    )
     labels = voted_channels(
         labels, label_space, min_area=min_area, merge=merge, rule=rule
     )
@@ -138,8 +151,7 @@ def voted_channels(
 ) -> np.ndarray:
     """The channels of a panoptic map: each pair but (0, 0) is a segment.
 
-    Instance ids of things stay those of the model; stuff without id has one above
-    them.
+    Instance ids of things stay as given; stuff without id has one above them.
 
     Args:
       labels: [H, W, 2] int (semantic, instance), of `told_apart`.
@@ -185,6 +197,18 @@ def _all_numbered(
     return number_stuff(
         labels, is_thing=label_space.is_thing, max_instances=highest + 1
     )
+
+
+def _votes(
+    pairs: np.ndarray, lengths: np.ndarray, *, num_ids: int, num_classes: int
+) -> np.ndarray:
+    """[num_ids, num_classes] pixels of each instance id and class, float64."""
+    # Exact to 2**53.
+    return np.bincount(
+        pairs[:, 1] * num_classes + pairs[:, 0],
+        weights=lengths,
+        minlength=num_ids * num_classes,
+    ).reshape(num_ids, num_classes)
 
 
 def _repeat(

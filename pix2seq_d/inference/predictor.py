@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2seq_d.config import Config, DiffusionConfig
+from pix2seq_d.config.errors import require_seed
 from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.inference import image
 from pix2seq_d.models import Features, Pix2SeqD
@@ -125,7 +126,12 @@ class Predictor:
 
 
 def _root(seed: int) -> np.ndarray:
-    """A seed < 2**32 as data of its key, which every process may hand to a job."""
+    """A seed as data of its key, which every process may hand to a job.
+
+    Raises:
+      ConfigError: it is not in [0, 2**32).
+    """
+    require_seed("evaluation", seed)
     return np.asarray(jax.random.key_data(jax.random.key(seed)))
 
 

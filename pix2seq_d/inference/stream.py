@@ -11,6 +11,7 @@ import numpy as np
 
 from pix2seq_d.atomic_file import replacing
 from pix2seq_d.config import DiffusionConfig
+from pix2seq_d.config.errors import require_seed
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.inference import postprocess, video
 from pix2seq_d.inference.result import Result
@@ -85,8 +86,8 @@ class Stream:
         know it any more.
       device: that computes; None: the first local one.
     Raises:
-      ValueError: the model knows no past masks, `retire_after` is negative, or the
-        sampler is another than DDIM.
+      ValueError: the model knows no past masks, `retire_after` is negative, the seed
+        not in [0, 2**32), or the sampler another than DDIM.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Stream:
                 "track; take one that was trained on clips (configs/shapes_video.py)"
             )
         video.check_sampler(config.diffusion)
+        require_seed("evaluation", seed)
         if retire_after is not None and retire_after < 0:
             raise ValueError(f"retire_after must be >= 0, not {retire_after}")
         self._trained, self._seed = trained, seed
@@ -139,8 +141,9 @@ class Stream:
         size = self._tracks.number.shape
         if state.past.shape != expected or state.number.shape != size:
             raise ValueError(
-                f"the state is of another model: masks {state.past.shape} and "
-                f"{state.number.shape[0]} ids, not {expected} and {size[0]}"
+                f"the state is of another model, or of an earlier version: masks "
+                f"{state.past.shape} and {state.number.shape[0]} ids, not {expected} "
+                f"and {size[0]}; begin the video anew"
             )
         frame, count, reused, self._seed = state.counts.tolist()
         memory = VideoState(
@@ -176,28 +179,33 @@ class Stream:
             fitted[None],
             jax.random.key(self._seed)[None],
         )
-        labels = postprocess.told_apart(
-            np.asarray(labels[0]),
-            rule=config.data.ids,
-            num_ids=config.model.max_instances,
-        )
+        labels = np.asarray(labels[0])
         restored = eval_data.restore(
             labels,
             image_size=config.model.image_size,
             unpadded=unpadded,
             original=frame.shape[:2],
         )
+        rule = config.data.ids
+        restored = postprocess.told_apart(
+            restored,
+            rule=rule,
+            num_ids=config.model.max_instances,
+            num_classes=trained.labels.num_classes,
+            min_area=config.evaluation.min_area,
+        )
+        drawn = (restored if rule.shares else labels)[..., 1]
         voted = postprocess.voted_channels(
             restored,
             trained.labels,
             min_area=config.evaluation.min_area,
             merge=config.evaluation.merge_stuff,
-            rule=config.data.ids,
+            rule=rule,
         )
         things = thing_ids(voted, trained.labels, len(self._tracks.number))
         number = self._tracks.frame
         self._tracks = advance(
-            labels[..., 1],
+            drawn,
             self._tracks,
             retire_after=self._retire_after,
             shown=things,

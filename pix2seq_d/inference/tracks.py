@@ -13,7 +13,9 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tracks:
-    """What is known of the tracks of a video up to a frame; N is max_instances.
+    """What is known of the tracks of a video up to a frame.
+
+    N is max_instances, times the number of classes where these share ids.
 
     Attributes:
       number: [N] int64, the public number that each id bears; 0: none.

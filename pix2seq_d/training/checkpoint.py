@@ -65,7 +65,7 @@ def load(
         if fault is not None:
             raise ValueError(fault)
         formats.read_meta(folder)
-        config = config_lib.from_config_dict(formats.read_json(folder, "config"))
+        config = config_lib.from_saved(formats.read_json(folder, "config"))
         labels = LabelSpace.from_json(formats.read_json(folder, "labels")["categories"])
         abstract = variable_shapes(config.model)
         # On all devices, whatever devices it was saved from.

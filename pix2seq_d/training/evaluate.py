@@ -150,7 +150,7 @@ def eval_scalars(report: Report | VideoReport) -> dict[str, float]:
             "eval/id_switches": report.id_switches["switches_per_100_frames"],
             "eval/steps": report.mean_steps,
         }
-        if report.vpq["vpq"] is not None:  # no video is as long as a window
+        if report.vpq["vpq"] is not None:
             scalars["eval/vpq"] = report.vpq["vpq"]
         if report.j_and_f is not None:
             scalars["eval/j_and_f"] = report.j_and_f["J&F-Mean"]

@@ -63,7 +63,7 @@ def last_step(workdir: Path) -> int | None:
     if not path.exists():
         return None
     fields = json.loads(path.read_text(encoding="utf-8"))
-    return config_lib.from_config_dict(fields).train.num_steps
+    return config_lib.from_saved(fields).train.num_steps
 
 
 def load(workdir: Path, step: int) -> Trained | None:

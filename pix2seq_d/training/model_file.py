@@ -115,7 +115,7 @@ def load(path: Path) -> Model:
                 f"{content['pix2seq_d']}; this is {pix2seq_d.__version__}, which reads "
                 f"up to format {FORMAT}: update it"
             )
-        config = config_lib.from_config_dict(content["config"])
+        config = config_lib.from_saved(content["config"])
         labels = LabelSpace.from_json(content["categories"])
         variables = flax.traverse_util.unflatten_dict(arrays, sep=_SEPARATOR)
         formats.check_arrays(

@@ -111,12 +111,12 @@ def config_of(workdir: Path, *, flag: str = "workdir") -> Config | None:
         return None
     path = workdir / CONFIG_FILE
     try:
-        return config_lib.from_config_dict(json.loads(path.read_text(encoding="utf-8")))
+        return config_lib.from_saved(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         fault = error
     for folder in sorted(folders, key=lambda p: int(p.name), reverse=True):
         try:
-            return config_lib.from_config_dict(formats.read_json(folder, "config"))
+            return config_lib.from_saved(formats.read_json(folder, "config"))
         except (OSError, ValueError):
             continue
     raise ConfigError(f"{path} cannot be read ({fault}); take another --{flag}")

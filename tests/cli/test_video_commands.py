@@ -454,6 +454,8 @@ def test_an_unknown_setting_of_a_stream_lists_the_known_ones(workdir):
         segmenter.stream(retire_after=-1)
     with pytest.raises(ValueError, match="videos are sampled by ddim"):
         segmenter.stream(sampler="dpmpp_2m")
+    with pytest.raises(ValueError, match="seed=4294967296: take it"):
+        segmenter.stream(seed=2**32)
 
 
 def test_the_state_of_another_model_is_refused(workdir, tmp_path):

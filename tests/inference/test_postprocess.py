@@ -100,9 +100,12 @@ def test_classes_that_share_a_number_keep_their_segments():
     found = postprocess.to_panoptic(labels, space, **options)
     category = {s.id: s.category_id for s in found.segments}
     drawn = [category.get(i, 0) for i in found.ids[0].tolist()]
-    assert drawn == [70, 30, 30, 30, 40, 40, 0]
+    # Of no class, the last is a pixel of the larger.
+    assert drawn == [70, 30, 30, 30, 40, 40, 30]
     # Nor do the tracks of a video.
-    apart = postprocess.told_apart(labels, rule=KITTI_STEP, num_ids=8)
+    apart = postprocess.told_apart(
+        labels, rule=KITTI_STEP, num_ids=8, num_classes=5, min_area=1
+    )
     voted = postprocess.voted_channels(apart, space, merge=True, **options)
     things = thing_ids(voted, space, 5 * 8)
     tracks = advance(apart[..., 1], Tracks.start(5 * 8), retire_after=1, shown=things)
@@ -123,6 +126,39 @@ def test_classes_that_share_a_number_keep_their_segments():
     )
     pairs = np.stack([semantic, instance], -1)
     np.testing.assert_array_equal(from_channels(pairs, space).ids, found.ids)
+
+
+@pytest.mark.parametrize("min_area", [0, 3, 8])
+def test_a_shared_number_is_split_among_classes_with_a_segment_alone(min_area):
+    rng = np.random.default_rng(min_area)
+    labels = labels_of(rng.integers(0, 4, (9, 11)), rng.integers(0, 6, (9, 11)))
+    apart = postprocess.told_apart(
+        labels, rule=KITTI_STEP, num_ids=8, num_classes=4, min_area=min_area
+    )
+    expected = labels.copy()
+    for i in range(1, 6):
+        own = labels[..., 1] == i
+        counts = [0, *((labels[own][:, 0] == c).sum() for c in (1, 2, 3))]
+        large = [c for c in (1, 2, 3) if counts[c] >= max(min_area, 1)]
+        for y, x in np.argwhere(own):
+            c = labels[y, x, 0] if labels[y, x, 0] in large else np.argmax(counts)
+            expected[y, x, 1] = 8 * c + i
+    np.testing.assert_array_equal(apart, expected)
+    # As an exported program does it.
+    config = Config().replaced(
+        model={"num_classes": 4, "max_instances": 8},
+        data={"ids": KITTI_STEP},
+        evaluation={"min_area": min_area},
+    )
+    once = jnp.ones(9, jnp.int32), jnp.ones(11, jnp.int32)
+    semantic, instance, _ = program.vote(
+        jnp.asarray(labels), *once, config=config, label_space=SPACE
+    )
+    found = postprocess.to_panoptic(
+        labels, SPACE, min_area=min_area, merge=False, rule=KITTI_STEP
+    )
+    pairs = np.stack([semantic, instance], -1)
+    np.testing.assert_array_equal(from_channels(pairs, SPACE).ids, found.ids)
 
 
 def test_all_segments_of_a_stuff_class_become_one():
