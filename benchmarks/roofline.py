@@ -52,22 +52,19 @@ def main(argv: list[str]) -> None:
         "File of results; is made, or gone on with.",
         flag_values=values,
     )
-    flags.DEFINE_bool("write", False, "Measure nothing.", flag_values=values)
+    flags.DEFINE_bool("write", False, "Time nothing.", flag_values=values)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
     report.check_output(values.output)
     output = Path(values.output)
     results = read(output)
-    if values.write:
-        if any(row.key not in results["least"] for row in ROWS):
-            raise app.UsageError(f"--write: {output} lacks results; leave --write out")
-    else:
-        rows = _wanted(values.only)
+    rows = () if values.write else _wanted(values.only)
+    # Anew each time, for the program may be another; a minute of tracing.
+    results["least"] = {row.key: roofline.least(row) for row in ROWS}
+    _save(results, output)
+    if rows:
         jax.config.update("jax_enable_compilation_cache", False)
-        for row in ROWS:
-            if row in rows or row.key not in results["least"]:
-                results["least"][row.key] = roofline.least(row)
         _measure(rows, results, output, repeats=values.repeats)
     page.insert(PAGE, blocks(results))
     print(f"results: {output}\ntables: {PAGE}")
@@ -125,11 +122,14 @@ def _measure(
     for number, row in enumerate(rows):
         progress.update(number, row.key)
         record["costs"][row.key] = _cost(row, repeats) | {"made": made}
-        text = json.dumps(results, indent=1, sort_keys=True)
-        replace_text(output, text + "\n")
+        _save(results, output)
         gc.collect()
         jax.clear_caches()
     progress.update(len(rows))
+
+
+def _save(results: dict[str, Any], output: Path) -> None:
+    replace_text(output, json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 def _cost(row: Row, repeats: int) -> dict[str, Any]:

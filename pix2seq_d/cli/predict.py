@@ -11,8 +11,6 @@ and <video>.mp4 to look at; every object keeps its number through the video.
 """
 
 import dataclasses
-import glob
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +18,13 @@ import jax
 import numpy as np
 from absl import flags
 
-from pix2seq_d.cli import app, compilation_cache, predict_denoising, sampler_flags
+from pix2seq_d.cli import (
+    app,
+    compilation_cache,
+    predict_denoising,
+    predict_inputs,
+    sampler_flags,
+)
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
 from pix2seq_d.image_files import File, is_animated, read_rgb
 from pix2seq_d.progress import Progress
@@ -30,7 +34,6 @@ from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.video_files import is_video
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _VIDEO_FLAGS = ("num_steps_next", "resume", "fps", "video_format")
 
 
@@ -107,7 +110,7 @@ def main(argv: list[str]) -> None:
     app.require(values, "checkpoint", "input", "output")
     output = Path(values.output)
     path = Path(values.input)
-    paths, others = ([path], []) if path.is_file() else find_images(values.input)
+    paths, others = predict_inputs.find(values.input)
     compilation_cache.use()
     if is_exported(values.checkpoint):
         if values.denoising:
@@ -193,29 +196,6 @@ def _predict_video(
     predict_video(job, resume=values.resume)
 
 
-def find_images(pattern: str) -> tuple[list[Path], list[Path]]:
-    """The images that `--input` means, and the other files there, both sorted.
-
-    Raises:
-      FileNotFoundError: no such file or folder, or no image in it.
-    """
-    path = Path(pattern)
-    if path.is_dir():
-        found = [p for p in path.iterdir() if p.is_file() and p.name[0] != "."]
-        nothing = f"no image in this folder ({', '.join(SUFFIXES)})"
-    else:
-        # Several `**` give a file several times.
-        names = set(glob.glob(pattern, recursive=True))
-        found = [path for path in map(Path, names) if path.is_file()]
-        nothing = (
-            "no such image, folder or video; give one, or a glob of images in quotes"
-        )
-    images = sorted(p for p in found if p.suffix.lower() in SUFFIXES)
-    if not images:
-        raise FileNotFoundError(f"--input={pattern}: {nothing}")
-    return images, sorted(set(found) - set(images))
-
-
 def predict(
     segmenter: Segmenter,
     paths: list[Path],
@@ -231,7 +211,7 @@ def predict(
       UsageError: an image lies where results are written.
     """
     folders = [*formats, *([predict_denoising.FOLDER] if denoising else [])]
-    _check_apart(paths, output, folders)
+    predict_inputs.check_apart(paths, output, folders)
     read: list[int] = []
     failed: list[str] = []
     animated: list[str] = []
@@ -249,7 +229,7 @@ def predict(
             read.append(index)
             yield image
 
-    names = _names(paths)
+    names = predict_inputs.names(paths)
     progress = Progress("predict", len(paths), unit="image")
     with ResultWriter(output, segmenter.label_space, formats=formats) as writer:
         found = segmenter.predict_each(images(), **settings)
@@ -272,24 +252,3 @@ def predict(
     if animated:
         print(f"animations:  the first picture was taken of {', '.join(animated)}")
     return failed
-
-
-def _check_apart(paths: Sequence[Path], output: Path, folders: Sequence[str]) -> None:
-    """Raises UsageError if an image lies in a folder of results."""
-    written = {(output / name).resolve() for name in folders}
-    for path in paths:
-        if path.parent.resolve() in written:
-            raise app.UsageError(
-                f"--output={output}: results would be written over what lies there, "
-                f"such as {path}; give another folder, or an --input without it"
-            )
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """What to call images: their names, with folders where two have the same one."""
-    names = [path.name for path in paths]
-    if len(set(names)) == len(names):
-        return names
-    whole = [Path(os.path.abspath(path)) for path in paths]
-    top = os.path.commonpath([path.parent for path in whole])
-    return [path.relative_to(top).as_posix() for path in whole]
