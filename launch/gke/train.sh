@@ -74,6 +74,11 @@ bucket)
     ;;
 *) fail "give --claim or --bucket, one of them" ;;
 esac
+# The hosts of a slice are one node pool, which no other may have a part of. Slices of one
+# host each are nodes of a pool that all of them share.
+exclusive=''
+[ "$hosts" -eq 1 ] || exclusive='
+  annotations: {alpha.jobset.sigs.k8s.io/exclusive-topology: cloud.google.com/gke-nodepool}'
 account=${option_account:+"
               serviceAccountName: $(text "$option_account")"}
 
@@ -82,10 +87,7 @@ manifest=$(
 apiVersion: jobset.x-k8s.io/v1alpha2
 kind: JobSet
 metadata:
-  name: $name
-  annotations:
-    # A slice is of one node pool.
-    alpha.jobset.sigs.k8s.io/exclusive-topology: cloud.google.com/gke-nodepool
+  name: $name$exclusive
 spec:
   failurePolicy:
     maxRestarts: $option_restarts  # after errors

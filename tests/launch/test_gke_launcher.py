@@ -92,12 +92,16 @@ def test_a_stopped_or_preempted_training_begins_again(apply):
     ],
 )
 def test_slices_and_hosts(options, hosts, chips, apply):
-    slices, job, pod = job_of(apply(claim="c", slices=3, **options))
+    manifest = apply(claim="c", slices=3, **options)
+    slices, job, pod = job_of(manifest)
     assert slices["replicas"] == 3
     assert job["completions"] == job["parallelism"] == hosts
     assert pod["containers"][0]["resources"]["limits"] == {"google.com/tpu": chips}
     labels = list(pod["nodeSelector"].values())
     assert labels == [REQUIRED["accelerator"], options["topology"]]
+    # Slices of one host can be nodes of one pool.
+    pools = manifest["metadata"].get("annotations", {}).values()
+    assert list(pools) == ["cloud.google.com/gke-nodepool"] * (hosts > 1)
 
 
 def test_volumes(apply, cluster):
