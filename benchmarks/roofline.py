@@ -59,6 +59,8 @@ def main(argv: list[str]) -> None:
     report.check_output(values.output)
     output = Path(values.output)
     results = read(output)
+    if values.write and not results["measured"]:
+        raise app.UsageError(f"--write: {output} has no results; leave --write out")
     rows = () if values.write else _wanted(values.only)
     # Anew each time, for the program may be another; a minute of tracing.
     results["least"] = {row.key: roofline.least(row) for row in ROWS}

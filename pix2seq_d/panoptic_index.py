@@ -3,12 +3,13 @@
 import dataclasses
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pix2seq_d import json_fields
+from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import Segment
@@ -64,6 +65,23 @@ class PanopticIndex:
     def png_name(self, image_id: ImageId) -> str:
         """File name of an image's PNG, relative to the PNG folder."""
         return self.file_names[self.rows[image_id]]
+
+    def frames(self) -> dict[str, ImageId]:
+        """{PNG's name without suffix: image id} of a video, in the order of numbers.
+
+        Raises:
+          ValueError: two PNGs differ in folder or suffix only, or not at all.
+        """
+        found: dict[str, ImageId] = {}
+        for image_id in self.rows:
+            name = self.png_name(image_id)
+            other = found.setdefault(PurePosixPath(name).stem, image_id)
+            if other != image_id:
+                raise ValueError(
+                    f"{self.path}: {self.png_name(other)} and {name} are of one frame; "
+                    "give it one annotation"
+                )
+        return {stem: found[stem] for stem in sorted(found, key=by_number)}
 
     def check_categories(self, known: Iterable[int]) -> None:
         """Raises ValueError if a segment's category id is not among `known`."""

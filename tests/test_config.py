@@ -265,3 +265,9 @@ def test_seeds_that_were_taken_once_are_read_as_jax_took_them():
     config = from_saved(saved)
     assert (config.train.seed, config.evaluation.seed) == (5, 3)
     assert saved["train"]["seed"] == 2**32 + 5
+
+
+@pytest.mark.parametrize("content", [None, [], [1], 3, "x", {"train": {"seed": -1}}])
+def test_what_is_saved_is_checked(content):
+    with pytest.raises(ConfigError):
+        from_saved(content)

@@ -79,7 +79,11 @@ ROWS = tuple(
 
 
 def least(row: Row) -> Record:
-    """{'images', 'flops', 'bytes'} of a call on an accelerator; nothing is compiled."""
+    """{'images', 'flops', 'bytes'} of a call on an accelerator; nothing is compiled.
+
+    Traced with this machine's kernel of attention: with cuDNN's a training step has 1 %
+    fewer bytes.
+    """
     config, images = row.config(cpu=False), row.images(cpu=False)
     work = workloads.abstract(row.kind, config, batch=images)
     traced = work.function.trace(*work.arguments)

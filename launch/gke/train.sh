@@ -49,6 +49,7 @@ below_mount "$option_mount"
 chips=$((${option_topology//x/*}))
 [ $((chips % option_chips_per_host)) -eq 0 ] || fail "--topology=$option_topology has $chips chips, which hosts of $option_chips_per_host do not make up"
 hosts=$((chips / option_chips_per_host))
+[ "$hosts" -gt 1 ] || [ "$option_slices" -eq 1 ] || fail "--slices=$option_slices: GKE joins no slices of one host each; take one larger slice"
 
 text() {  # WORD: as a string of YAML; Kubernetes makes $ of $$
     local word=${1//\\/\\\\}
@@ -74,11 +75,6 @@ bucket)
     ;;
 *) fail "give --claim or --bucket, one of them" ;;
 esac
-# The hosts of a slice are one node pool, which no other may have a part of. Slices of one
-# host each are nodes of a pool that all of them share.
-exclusive=''
-[ "$hosts" -eq 1 ] || exclusive='
-  annotations: {alpha.jobset.sigs.k8s.io/exclusive-topology: cloud.google.com/gke-nodepool}'
 account=${option_account:+"
               serviceAccountName: $(text "$option_account")"}
 
@@ -87,7 +83,10 @@ manifest=$(
 apiVersion: jobset.x-k8s.io/v1alpha2
 kind: JobSet
 metadata:
-  name: $name$exclusive
+  name: $name
+  annotations:
+    # A slice is of one node pool.
+    alpha.jobset.sigs.k8s.io/exclusive-topology: cloud.google.com/gke-nodepool
 spec:
   failurePolicy:
     maxRestarts: $option_restarts  # after errors

@@ -69,7 +69,7 @@ if [ -n "$option_stop" ]; then
     fi
     reached "$stop"
     status=$?
-    [ "$status" -ne 255 ] || echo "error: --stop: no host was reached; give it again" >&2
+    [ "$status" -ne 255 ] || echo "error: --stop: not every host was reached; give it again" >&2
     exit "$status"
 fi
 if [ -n "$option_delete" ]; then
@@ -187,7 +187,7 @@ while :; do
         # Hosts that are there, and only for a moment or not at all reached.
         [ "$told" = ACTIVE ] && [ "$took" -lt 300 ] || lost=0
         [ "$told" != ACTIVE ] || lost=$((lost + 1))
-        [ "$lost" -lt 20 ] || fail "no host was reached 20 times in a row, see above; the slices cost money until $0 --name=$name --zone=$option_zone --delete"
+        [ "$lost" -lt 20 ] || fail "not every host was reached 20 times in a row, see above; the slices cost money until $0 --name=$name --zone=$option_zone --delete"
         ;;
     ABSENT)
         create || exit

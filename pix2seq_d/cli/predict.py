@@ -210,7 +210,8 @@ def predict(
     Raises:
       UsageError: an image lies where results are written.
     """
-    folders = [*formats, *([predict_denoising.FOLDER] if denoising else [])]
+    folders = [name for name in formats if name in ("panoptic", *FOLDERS)]
+    folders += [predict_denoising.FOLDER] if denoising else []
     predict_inputs.check_apart(paths, output, folders)
     read: list[int] = []
     failed: list[str] = []

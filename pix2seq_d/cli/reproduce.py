@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int | None:
         return _print(jobs.todo(paths, seeds, given), given)
     known = {}
     if values.earlier:
-        known = earlier.read(Path(values.earlier), overrides=overrides)
+        known = earlier.read(Path(values.earlier), argv=shlex.split(command))
     ladder_rows.adopt(list(jobs.todo(paths, seeds, given)))
     commit = checkpoint_format.commit() or ""
     status = 0

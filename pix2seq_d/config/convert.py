@@ -50,13 +50,17 @@ def from_config_dict(config: Fields) -> Config:
 def from_saved(config: Fields) -> Config:
     """`from_config_dict` of what a training or a model file wrote down.
 
-    Seeds from 2**32 on, which were taken once, become those that JAX made of them.
+    Seeds from 2**32 on, which were taken once, become those that JAX made of them: for
+    the network's weights and noise. NumPy's order of the images was another.
     """
+    if not isinstance(config, Mapping | ml_collections.ConfigDict):
+        return from_config_dict(config)  # says what is wrong
     fields = {name: config[name] for name in config}
     for group in ("train", "evaluation"):
         own = fields.get(group)
-        if isinstance(own, Mapping) and type(own.get("seed")) is int:
-            fields[group] = {**own, "seed": own["seed"] % 2**32}
+        seed = own.get("seed") if isinstance(own, Mapping) else None
+        if type(seed) is int and seed >= 2**32:
+            fields[group] = {**own, "seed": seed % 2**32}
     return from_config_dict(fields)
 
 

@@ -3,13 +3,12 @@
 import functools
 import json
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pix2seq_d.data.frames import IMAGES, Frame, VideoFrames, by_stem
 from pix2seq_d.data.roots import check_root, no_split
 from pix2seq_d.files import Folder, check_names
-from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -56,9 +55,7 @@ class VipSeg(VideoFrames):
         for video, index in sorted(self._videos.items()):
             index.check_categories(label_space.semantic_of)
             image_of = by_stem(Folder(images), video, IMAGES)
-            ids = {PurePosixPath(index.png_name(i)).stem: i for i in index.rows}
-            for stem in sorted(ids, key=by_number):
-                image_id = ids[stem]
+            for stem, image_id in index.frames().items():
                 png = index.png_name(image_id)
                 image = image_of.get(stem, f"{video}/{stem}.jpg")
                 self._image_ids[Frame(video, image, f"{video}/{png}")] = image_id

@@ -194,11 +194,14 @@ def vote(
         num_classes = label_space.num_classes
         votes = jnp.zeros((num_ids, num_classes), jnp.int32)
         votes = votes.at[instance, semantic].add(rows[:, None] * columns)
-        votes = votes.at[:, VOID].set(0)
+        void, votes = votes[:, VOID], votes.at[:, VOID].set(0)
         is_own = votes >= max(config.evaluation.min_area, 1)
         largest = votes.argmax(axis=1).astype(jnp.int32)
         class_ = jnp.where(is_own[instance, semantic], semantic, largest[instance])
-        instance = jnp.where(instance > 0, class_ * num_ids + instance, 0)
+        outvotes = is_own.any(axis=1) & (void >= votes.max(axis=1))
+        no_part = (semantic == VOID) & outvotes[instance]
+        has_id = (instance > 0) & ~no_part
+        instance = jnp.where(has_id, class_ * num_ids + instance, 0)
         num_ids *= num_classes
     if not rule.stuff:  # every stuff class is one segment
         is_thing = jnp.asarray(label_space.is_thing)

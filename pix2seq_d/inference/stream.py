@@ -194,7 +194,10 @@ class Stream:
             num_classes=trained.labels.num_classes,
             min_area=config.evaluation.min_area,
         )
-        drawn = (restored if rule.shares else labels)[..., 1]
+        semantic, drawn = labels[..., 0], labels[..., 1]
+        if rule.shares:  # numbers as of `told_apart`; one pixel is enough
+            shared = semantic * config.model.max_instances + drawn
+            drawn = np.where(drawn > 0, shared, 0)
         voted = postprocess.voted_channels(
             restored,
             trained.labels,

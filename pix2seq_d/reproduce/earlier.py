@@ -16,14 +16,14 @@ from pix2seq_d.reproduce.results import Result
 Tables = Mapping[str, Mapping[str, Any]]
 
 
-def read(path: Path, *, overrides: Sequence[str]) -> Tables:
+def read(path: Path, *, argv: Sequence[str]) -> Tables:
     """The tables of a collected JSON file.
 
     Args:
       path: the file.
-      overrides: `--config.…` arguments for all rows.
+      argv: arguments of the command that takes its numbers over.
     Raises:
-      ValueError: it is none, or of other overrides; the message names the file.
+      ValueError: it is none, or of other settings; the message names the file.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -41,13 +41,24 @@ def read(path: Path, *, overrides: Sequence[str]) -> Tables:
         raise ValueError(
             f"{path}: not a collected table; take a .json that launch.reproduce wrote"
         ) from None
-    made = [a for a in arguments if a.lstrip("-").startswith("config.")]
-    if sorted(made) != sorted(overrides):
+    made = _settings(arguments)
+    if made != _settings(argv):
         raise ValueError(
             f"{path}: was collected with {shlex.join(made) or 'no --config.…'}, so "
-            "that its numbers are of other settings; give the same"
+            "that its numbers may be of other settings; give the same"
         )
     return tables
+
+
+def _settings(argv: Sequence[str]) -> list[str]:
+    """Of a command's arguments, those that its numbers depend on, sorted."""
+    joined = list(argv)
+    for k, argument in enumerate(argv[:-1]):
+        if argument.lstrip("-") == "detection_encoder":
+            joined[k] = f"{argument}={argv[k + 1]}"
+    named = [f"--{argument.lstrip('-')}" for argument in joined]
+    settings = ("--config.", "--detection_encoder=")
+    return sorted(argument for argument in named if argument.startswith(settings))
 
 
 def complete(

@@ -155,6 +155,11 @@ def test_inputs_are_never_written_over(workdir, photo, tmp_path, capsys):
     assert "would be written over" in capsys.readouterr().err
     assert (folder / "a.png").read_bytes() == before
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["overlay"]
+    # A format without a folder of this name: nothing is in its way.
+    folder = folder.rename(tmp_path / "out" / "instances")
+    argv = argv_of(workdir, folder, tmp_path / "out", "--formats=instances")
+    assert not app.run(predict.main, "predict", argv)
+    assert (folder / "a.png").read_bytes() == before
 
 
 def test_folders_tell_images_of_one_name_apart(workdir, photo, tmp_path):

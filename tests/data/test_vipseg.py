@@ -138,6 +138,15 @@ def test_numbers_need_no_leading_zeros(folder):
     assert [int(e.image.max()) for e in source][1:] == [0, 20, 40]
 
 
+def test_two_annotations_of_one_frame_are_refused(folder):
+    frames = folder.content["annotations"][0]["annotations"]
+    again = Path(frames[0]["file_name"]).with_suffix(".jpg").name
+    frames.append(frames[0] | {"image_id": "again", "file_name": again})
+    folder.save_json()
+    with pytest.raises(ValueError, match=f"{again} are of one frame"):
+        load(folder)
+
+
 def test_ids_and_segments_are_exact(folder):
     source = load(folder)
     example = source[2]

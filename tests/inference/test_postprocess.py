@@ -10,7 +10,7 @@ from pix2seq_d.inference import postprocess
 from pix2seq_d.inference.stream import thing_ids, track_map
 from pix2seq_d.inference.tracks import Tracks, advance
 from pix2seq_d.instance_ids import DAVIS, KITTI_STEP, IdRule
-from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.labels import VOID, Category, LabelSpace
 from pix2seq_d.panoptic import Segment, from_channels
 
 # Semantic 1 sky and 2 road are stuff, 3 door is a thing.
@@ -128,6 +128,23 @@ def test_classes_that_share_a_number_keep_their_segments():
     np.testing.assert_array_equal(from_channels(pairs, space).ids, found.ids)
 
 
+@pytest.mark.parametrize(("void", "shown"), [(9, {30}), (10, {0})])
+def test_void_of_a_shared_number_outvotes_no_class(void, shown):
+    # Ten pixels of class 3 and six of class 4 with number 3, and void with it.
+    row = [3] * 10 + [4] * 6 + [VOID] * void
+    labels = labels_of([row], [[3] * len(row)])
+    space = LabelSpace(
+        (*SPACE.categories, Category(id=40, name="cat", is_thing=True, color=(9, 9, 9)))
+    )
+    found = postprocess.to_panoptic(labels, space, min_area=4, rule=KITTI_STEP)
+    category = {s.id: s.category_id for s in found.segments}
+    ids = found.ids[0].tolist()
+    # As without shared numbers, less void than of the largest class belongs to it.
+    assert {category[i] for i in ids[:10]} == {30}
+    assert {category[i] for i in ids[10:16]} == {40}
+    assert {category.get(i, 0) for i in ids[16:]} == shown
+
+
 @pytest.mark.parametrize("min_area", [0, 3, 8])
 def test_a_shared_number_is_split_among_classes_with_a_segment_alone(min_area):
     rng = np.random.default_rng(min_area)
@@ -140,9 +157,12 @@ def test_a_shared_number_is_split_among_classes_with_a_segment_alone(min_area):
         own = labels[..., 1] == i
         counts = [0, *((labels[own][:, 0] == c).sum() for c in (1, 2, 3))]
         large = [c for c in (1, 2, 3) if counts[c] >= max(min_area, 1)]
+        void = (labels[own][:, 0] == VOID).sum()
         for y, x in np.argwhere(own):
             c = labels[y, x, 0] if labels[y, x, 0] in large else np.argmax(counts)
             expected[y, x, 1] = 8 * c + i
+            if labels[y, x, 0] == VOID and large and void >= max(counts):
+                expected[y, x, 1] = 0
     np.testing.assert_array_equal(apart, expected)
     # As an exported program does it.
     config = Config().replaced(

@@ -92,7 +92,7 @@ def test_success_of_gcloud_without_a_host_is_none(launch):
 
 def test_hosts_that_cannot_be_reached_are_given_up(launch):
     assert launch(states=["ACTIVE"], statuses=[255]) == (2, 20 * ["ssh"])
-    assert "no host was reached 20 times in a row" in launch.said
+    assert "not every host was reached 20 times in a row" in launch.said
     # Slices that are taken away are not counted.
     states = 30 * ["ACTIVE", "SUSPENDED", "SUSPENDED", "ABSENT"]
     found = launch(states=[*states, "ACTIVE"], statuses=[*(30 * [255]), 0])
@@ -262,7 +262,7 @@ def test_a_stop_that_reached_no_host_is_none(cluster):
     cluster.stand_in("gcloud", "echo WARNING: Could not prepare all 1 nodes >&2")
     done = cluster.run("tpu/train.sh", *SLICES, "--stop", check=False)
     assert done.returncode == 255
-    assert "--stop: no host was reached; give it again" in done.stderr
+    assert "--stop: not every host was reached; give it again" in done.stderr
 
 
 def test_stop_and_delete(cluster):

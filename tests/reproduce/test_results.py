@@ -69,7 +69,7 @@ def test_an_earlier_collection_fills_what_the_folders_lack(tmp_path):
     path = tmp_path / "known.json"
     content = page.to_json({"command": "python --config.a=1"}, [one])
     path.write_text(json.dumps(content))
-    known = earlier.read(path, overrides=["--config.a=1"])
+    known = earlier.read(path, argv=["-config.a=1"])
     now = collected({1: 50.0}, {0: 55.0})
     found, taken = earlier.complete(now, ABLATION_LOSS, (0, 1), known)
     (a,), (b,) = (result.numbers for result in found)
@@ -80,19 +80,21 @@ def test_an_earlier_collection_fills_what_the_folders_lack(tmp_path):
     assert found[1].oracle_pq == 71.0
 
     with pytest.raises(ValueError, match=r"was collected with --config\.a=1, so"):
-        earlier.read(path, overrides=[])
+        earlier.read(path, argv=[])
+    with pytest.raises(ValueError, match="may be of other settings; give the same"):
+        earlier.read(path, argv=["--config.a=1", "--detection_encoder", "a.npz"])
     # As it was written before it said what the oracle is.
     (table,) = content["tables"]
     for row in table["rows"]:
         del row["oracle_pq"]
     path.write_text(json.dumps(content))
-    old = earlier.read(path, overrides=["--config.a=1"])
+    old = earlier.read(path, argv=["-config.a=1"])
     found, _ = earlier.complete(collected({}, {}), ABLATION_LOSS, (0, 1), old)
     assert found[1].numbers[0].ours == {0: 45.0, 1: 46.0}
     for broken in ({"rows": [3]}, {"origins": [{}]}, {"rows": [{"figures": [{}]}]}):
         path.write_text(json.dumps(content | {"tables": [table | broken]}))
         with pytest.raises(ValueError, match="not a collected table"):
-            earlier.read(path, overrides=["--config.a=1"])
+            earlier.read(path, argv=["-config.a=1"])
 
     known["ablation_loss"]["rows"][0]["sampler"]["num_steps"] = 7
     with pytest.raises(ValueError, match="ablation_loss/l2: the earlier collection"):

@@ -7,11 +7,9 @@ the frames of all videos (Cityscapes-VPS, `pix2seq_d.flat_videos`).
 import dataclasses
 import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from pix2seq_d import flat_videos
-from pix2seq_d.frame_order import by_number
 from pix2seq_d.image_files import File
 from pix2seq_d.panoptic_index import ImageId, PanopticIndex, parse_json, read_index
 
@@ -152,9 +150,7 @@ def _nested(content: Any, file: File) -> dict[str, DescribedVideo]:
         ]
         index = _read_part(f"{file.where}: video {name}", frames)
         # The JSON may name the JPEG.
-        stems = {PurePosixPath(index.png_name(i)).stem: i for i in index.rows}
-        in_order = {stem: stems[stem] for stem in sorted(stems, key=by_number)}
-        videos[name] = DescribedVideo(index, in_order)
+        videos[name] = DescribedVideo(index, index.frames())
     if not videos:
         raise ValueError(f"{file.where}: annotations is empty; add videos")
     return dict(sorted(videos.items()))
