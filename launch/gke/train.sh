@@ -11,7 +11,7 @@
 #   --accelerator=NAME   label of the node pool, as is the
 #   --topology=AxB[xC]   chips of a slice
 #   --chips_per_host=N   by default 4
-#   --slices=N           by default 1
+#   --slices=N           by default 1; several only of several hosts each
 #   --image=IMAGE        of launch/docker/Dockerfile with PLATFORM=tpu, in a registry
 #   --mount=DIR          where the pods see the volume; workdir and data lie in it
 #   --claim=NAME         a PersistentVolumeClaim that all pods can write, or
@@ -75,6 +75,11 @@ bucket)
     ;;
 *) fail "give --claim or --bucket, one of them" ;;
 esac
+# The hosts of a slice are one node pool. A slice of one host is a node, of which a pool
+# may have others.
+exclusive=''
+[ "$hosts" -eq 1 ] || exclusive='
+  annotations: {alpha.jobset.sigs.k8s.io/exclusive-topology: cloud.google.com/gke-nodepool}'
 account=${option_account:+"
               serviceAccountName: $(text "$option_account")"}
 
@@ -83,10 +88,7 @@ manifest=$(
 apiVersion: jobset.x-k8s.io/v1alpha2
 kind: JobSet
 metadata:
-  name: $name
-  annotations:
-    # A slice is of one node pool.
-    alpha.jobset.sigs.k8s.io/exclusive-topology: cloud.google.com/gke-nodepool
+  name: $name$exclusive
 spec:
   failurePolicy:
     maxRestarts: $option_restarts  # after errors

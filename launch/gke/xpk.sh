@@ -9,7 +9,7 @@
 #   launch/gke/xpk.sh --cluster=CLUSTER --name=NAME --stop      saved, if in time
 #
 #   --type=TYPE      accelerator type of a slice
-#   --slices=N       by default 1
+#   --slices=N       by default 1; several only of several hosts each
 #   --image=IMAGE    of launch/docker/Dockerfile with PLATFORM=tpu and USER_ID=0, in a
 #                    registry: XPK says nothing about the user, the chips are root's
 #   --storage=NAME   attached to the cluster by `xpk storage`, and there seen as

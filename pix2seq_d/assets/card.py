@@ -112,7 +112,7 @@ def card(name: str, model: Model, *, num_bytes: int) -> str:
             f"Scores of the file, percent, {evaluated['day']}, "
             f"{_versions(evaluated['versions'])}, CPU; tests repeat the last row:",
             text_table.markdown(("command", "of validation", *names), rows),
-            "From nothing:",
+            "To train it again:",
             "```bash\n" + "\n".join(about["training"]["commands"]) + "\n```",
             "Limits: " + " ".join(_limits(model)),
         )

@@ -198,7 +198,7 @@ def vote(
         is_own = votes >= max(config.evaluation.min_area, 1)
         largest = votes.argmax(axis=1).astype(jnp.int32)
         class_ = jnp.where(is_own[instance, semantic], semantic, largest[instance])
-        outvotes = is_own.any(axis=1) & (void >= votes.max(axis=1))
+        outvotes = (is_own.sum(axis=1) > 1) & (void >= votes.max(axis=1))
         no_part = (semantic == VOID) & outvotes[instance]
         has_id = (instance > 0) & ~no_part
         instance = jnp.where(has_id, class_ * num_ids + instance, 0)

@@ -83,9 +83,9 @@ def told_apart(
     Classes of a set with track numbers of its own may share them (spec 1.2), so that
     `majority_vote` would take person 3 for a part of car 3. There an id > 0 becomes
     class * num_ids + id, once for each class that has a segment of it, and what is of
-    no such class goes to the largest; without any, to the class of most pixels. Void
-    that has at least as many pixels as the largest of such classes, and would win the
-    vote, loses its id. Other labels stay as they are.
+    no such class goes to the largest; without any, to the class of most pixels. Where
+    several classes have one, void that has at least as many pixels as the largest, and
+    would win its vote, loses the id. Other labels stay as they are.
 
     Args:
       labels: [H, W, 2] int, (semantic in [0, num_classes), instance in [0, num_ids)).
@@ -107,7 +107,7 @@ def told_apart(
     is_own = votes >= max(min_area, 1)
     largest = votes.argmax(axis=1)
     class_ = np.where(is_own[instance, semantic], semantic, largest[instance])
-    outvotes = is_own.any(axis=1) & (void >= votes.max(axis=1))
+    outvotes = (is_own.sum(axis=1) > 1) & (void >= votes.max(axis=1))
     no_part = (semantic == VOID) & outvotes[instance]
     apart = np.where((instance > 0) & ~no_part, class_ * num_ids + instance, 0)
     return _repeat(np.stack([semantic, apart], -1), lengths, labels.shape)

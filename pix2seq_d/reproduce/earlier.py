@@ -44,7 +44,7 @@ def read(path: Path, *, argv: Sequence[str]) -> Tables:
     made = _settings(arguments)
     if made != _settings(argv):
         raise ValueError(
-            f"{path}: was collected with {shlex.join(made) or 'no --config.…'}, so "
+            f"{path}: was collected with {shlex.join(made) or 'no such settings'}, so "
             "that its numbers may be of other settings; give the same"
         )
     return tables
@@ -56,9 +56,14 @@ def _settings(argv: Sequence[str]) -> list[str]:
     for k, argument in enumerate(argv[:-1]):
         if argument.lstrip("-") == "detection_encoder":
             joined[k] = f"{argument}={argv[k + 1]}"
-    named = [f"--{argument.lstrip('-')}" for argument in joined]
-    settings = ("--config.", "--detection_encoder=")
-    return sorted(argument for argument in named if argument.startswith(settings))
+    found = []
+    for argument in joined:
+        name, _, value = argument.lstrip("-").partition("=")
+        if name == "detection_encoder":  # which may lie elsewhere there
+            value = Path(value).name
+        if name == "detection_encoder" or name.startswith("config."):
+            found.append(f"--{name}={value}")
+    return sorted(found)
 
 
 def complete(

@@ -93,12 +93,16 @@ def test_a_stopped_or_preempted_training_begins_again(apply):
 )
 def test_slices_and_hosts(options, hosts, chips, apply):
     replicas = 3 if hosts > 1 else 1
-    slices, job, pod = job_of(apply(claim="c", slices=replicas, **options))
+    manifest = apply(claim="c", slices=replicas, **options)
+    slices, job, pod = job_of(manifest)
     assert slices["replicas"] == replicas
     assert job["completions"] == job["parallelism"] == hosts
     assert pod["containers"][0]["resources"]["limits"] == {"google.com/tpu": chips}
     labels = list(pod["nodeSelector"].values())
     assert labels == [REQUIRED["accelerator"], options["topology"]]
+    # A slice of one host may be one of several nodes of a pool.
+    pools = manifest["metadata"].get("annotations", {}).values()
+    assert list(pools) == ["cloud.google.com/gke-nodepool"] * (hosts > 1)
 
 
 def test_volumes(apply, cluster):

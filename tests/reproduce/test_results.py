@@ -69,6 +69,12 @@ def test_an_earlier_collection_fills_what_the_folders_lack(tmp_path):
     path = tmp_path / "known.json"
     content = page.to_json({"command": "python --config.a=1"}, [one])
     path.write_text(json.dumps(content))
+    encoders = ["--detection_encoder=a/e.npz", "-detection_encoder", "b/e.npz"]
+    for encoder in (encoders[:1], encoders[1:]):
+        command = " ".join(["python", *encoder])
+        other = tmp_path / "encoder.json"
+        other.write_text(json.dumps(content | {"command": command}))
+        earlier.read(other, argv=["--detection_encoder", "c/e.npz"])
     known = earlier.read(path, argv=["-config.a=1"])
     now = collected({1: 50.0}, {0: 55.0})
     found, taken = earlier.complete(now, ABLATION_LOSS, (0, 1), known)
