@@ -58,9 +58,11 @@ def from_saved(config: Fields) -> Config:
     fields = {name: config[name] for name in config}
     for group in ("train", "evaluation"):
         own = fields.get(group)
-        seed = own.get("seed") if isinstance(own, Mapping) else None
+        if not isinstance(own, Mapping | ml_collections.ConfigDict):
+            continue
+        seed = own.get("seed")
         if type(seed) is int and seed >= 2**32:
-            fields[group] = {**own, "seed": seed % 2**32}
+            fields[group] = {name: own[name] for name in own} | {"seed": seed % 2**32}
     return from_config_dict(fields)
 
 
