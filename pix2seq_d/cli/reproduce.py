@@ -42,8 +42,8 @@ def main(argv: list[str]) -> int | None:
     values = _flags()
     assert __doc__
     doc = f"{__doc__.rstrip()}\n\nTables:\n{catalogue.listing()}"
-    argv = [a for a in argv if a not in overrides]
-    if not app.parse(values, argv, doc, sections={_FLAGS_OF_DATA: [*datasets.FLAGS]}):
+    own = [a for a in argv if a not in overrides]
+    if not app.parse(values, own, doc, sections={_FLAGS_OF_DATA: [*datasets.FLAGS]}):
         return None
     app.require(values, "table")
     tables = catalogue.find(values.table)
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int | None:
         return _print(jobs.todo(paths, seeds, given), given)
     known = {}
     if values.earlier:
-        known = earlier.read(Path(values.earlier), argv=shlex.split(command))
+        known = earlier.read(Path(values.earlier), argv=argv)
     ladder_rows.adopt(list(jobs.todo(paths, seeds, given)))
     commit = checkpoint_format.commit() or ""
     status = 0
