@@ -43,6 +43,14 @@ class IdRule:
         """Whether segments of two classes may have one number."""
         return self.own and self.classes
 
+    def splits(self, split_ids: bool) -> bool:
+        """Whether a predicted id that several classes have is one object of each.
+
+        Args:
+          split_ids: whether it shall be where classes share no numbers.
+        """
+        return self.shares or (split_ids and self.classes)
+
 
 COCO = IdRule()
 CITYSCAPES = IdRule(crowd="segment", order="distinct")

@@ -372,6 +372,7 @@ def _result(
         min_area=config.evaluation.min_area,
         merge=config.evaluation.merge_stuff,
         rule=config.data.ids,
+        split_ids=config.evaluation.split_ids,
     )
     result = Result(
         image,

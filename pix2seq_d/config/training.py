@@ -227,6 +227,12 @@ class EvaluationConfig:
     batch_size: int = 16
     min_area: int = 40  # px at original size; smaller segments become void
     merge_stuff: bool = True  # one segment per stuff class (spec 6.1, last line)
+    # Ours: an id of which several classes have a segment is one object of each. The
+    # paper's vote gives all its pixels to the largest. Without classes of no effect.
+    split_ids: bool = False
+    # Ours: score videos as `predict` shows them, after vote and smallest area. The
+    # paper's are scored as they are decoded (spec 6.2).
+    video_as_shown: bool = False
     # Of videos: score the first so many frames of each, as the reference does with
     # 100 of KITTI-STEP (spec 5.3), which compares with no published score; 0: all.
     max_frames: int = 0

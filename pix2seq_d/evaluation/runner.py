@@ -44,6 +44,8 @@ class Settings:
       min_area: smallest segment in pixels at original size.
       merge_stuff: whether all segments of a stuff class become one.
       rule: which segments have instance ids.
+      split_ids: whether a predicted id of several classes is one object of each.
+      video_as_shown: whether videos are scored after vote and smallest area.
     """
 
     image_size: tuple[int, int]
@@ -53,6 +55,8 @@ class Settings:
     min_area: int
     merge_stuff: bool
     rule: IdRule
+    split_ids: bool = False
+    video_as_shown: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,4 +256,5 @@ def finish(
         min_area=settings.min_area,
         merge=settings.merge_stuff,
         rule=settings.rule,
+        split_ids=settings.split_ids,
     )

@@ -3,7 +3,7 @@
 Knows no model: a `VideoPredictor` takes several videos at a time, some frames of each
 per call, and keeps what it remembers in a state. Nothing grows with the length of a
 video but small tables. A prediction is scored as it is, without vote or smallest area
-(spec 6.2), for it is also what the model goes on from.
+(spec 6.2), for it is also what the model goes on from; or, if wanted, as it is shown.
 
 Beside the scores stand those of the *oracle*, the truth itself sent through mask size
 and back: the most that this mask size allows.
@@ -33,7 +33,7 @@ from pix2seq_d.evaluation.video_labels import (
     truth_objects,
 )
 from pix2seq_d.evaluation.video_scores import KeptVideo, VideoReport, VideoScores
-from pix2seq_d.inference import id_reuse
+from pix2seq_d.inference import id_reuse, postprocess
 from pix2seq_d.sharding.gather import gather
 
 _NUM_WORKERS = 4  # threads that read and resize
@@ -111,7 +111,7 @@ class VideoEvaluation:
     Args:
       predictor: see `VideoPredictor`; B is this process's share of `clips_at_once`.
       source: labelled videos.
-      settings: sizes and rule of ids; its other fields are of no use here. Without
+      settings: sizes, rule of ids, and what is done before scoring. Without
         classes (`rule.classes`) things are all of one class and the rest, crowds
         too, is void; then J&F is scored, too, with only the crowds as its void.
       clips_at_once: videos in a call, over all processes.
@@ -275,7 +275,7 @@ class VideoEvaluation:
         )
         small = eval_data.fit_labels(channels, settings.image_size, settings.mask_size)
         truth = _Truth(example, unpadded, code(channels, self._coding))
-        through = code(self._restore(small, truth), self._coding)
+        through = code(self._shown(self._restore(small, truth)), self._coding)
         pair = FramePair(truth.labels, through, example.file_name)
         return image, dataclasses.replace(truth, oracle=pair.overlap(self._coding))
 
@@ -286,6 +286,28 @@ class VideoEvaluation:
             unpadded=truth.unpadded,
             original=truth.labels.shape,
         )
+
+    def _shown(self, labels: np.ndarray) -> np.ndarray:
+        """Labels [H, W, 2] as they are scored: decoded, or as `predict` shows them."""
+        s, space = self._settings, self._source.label_space
+        if not s.video_as_shown:
+            return labels
+        apart = postprocess.told_apart(
+            labels,
+            split=s.rule.splits(s.split_ids),
+            num_ids=s.max_instances,
+            num_classes=space.num_classes,
+            min_area=s.min_area,
+        )
+        voted = postprocess.voted_channels(
+            apart, space, min_area=s.min_area, merge=s.merge_stuff, rule=s.rule
+        )
+        semantic, is_left = voted[..., 0], voted[..., 1] > 0
+        if s.rule.classes:
+            is_left &= space.is_thing[semantic]
+        # An object keeps the id that it was decoded with.
+        instance = np.where(is_left, labels[..., 1], 0)
+        return np.stack([semantic, instance], -1).astype(np.int32)
 
     def _score(
         self, stream: "_Stream", truth: "_Truth", labels: np.ndarray, steps: int
@@ -302,10 +324,11 @@ class VideoEvaluation:
                 f"{semantic.max()}, which must be in 0 ... {highest}; predict with the "
                 "label space of the data"
             )
-        instance = drawn
+        shown = self._shown(restored)
+        semantic, instance = shown[..., 0], shown[..., 1]
         if self._repair:
             instance, stream.history = id_reuse.repair(
-                drawn, stream.history, memory=self._memory
+                instance, stream.history, memory=self._memory
             )
         is_object = semantic if self._settings.rule.classes else instance > 0
         found = code(np.stack([is_object, instance], -1), self._coding)

@@ -179,7 +179,7 @@ def vote(
       labels: [h, w, 2] int32 (semantic, instance).
       rows: [h] int32, how often each row is shown.
       columns: [w] int32, likewise.
-      config: min_area, rule of ids.
+      config: min_area, split_ids, rule of ids.
       label_space: the categories.
     Returns:
       semantic, instance [h, w] int32, and [h, w] bool, whether the vote left the
@@ -190,7 +190,7 @@ def vote(
     if not rule.classes:  # the ids alone count: all are of the first class
         semantic = (instance > 0).astype(jnp.int32)
     decoded = semantic
-    if rule.shares:  # as `told_apart`
+    if rule.splits(config.evaluation.split_ids):  # as `told_apart`
         num_classes = label_space.num_classes
         votes = jnp.zeros((num_ids, num_classes), jnp.int32)
         votes = votes.at[instance, semantic].add(rows[:, None] * columns)

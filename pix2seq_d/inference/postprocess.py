@@ -76,20 +76,21 @@ def number_stuff(
 
 
 def told_apart(
-    labels: np.ndarray, *, rule: IdRule, num_ids: int, num_classes: int, min_area: int
+    labels: np.ndarray, *, split: bool, num_ids: int, num_classes: int, min_area: int
 ) -> np.ndarray:
     """Labels with instance ids of which each stands for one object.
 
     Classes of a set with track numbers of its own may share them (spec 1.2), so that
-    `majority_vote` would take person 3 for a part of car 3. There an id > 0 becomes
+    `majority_vote` would take person 3 for a part of car 3; and two objects may get
+    one id by mistake. Split, an id > 0 becomes
     class * num_ids + id, once for each class that has a segment of it, and what is of
     no such class goes to the largest; without any, to the class of most pixels. Where
     several classes have one, void that has at least as many pixels as the largest, and
-    would win its vote, loses the id. Other labels stay as they are.
+    would win its vote, loses the id.
 
     Args:
       labels: [H, W, 2] int, (semantic in [0, num_classes), instance in [0, num_ids)).
-      rule: of instance ids that the model was trained with.
+      split: `IdRule.splits`; False leaves all labels as they are.
       num_ids: number of instance ids, 0 included.
       num_classes: number of semantic ids, void included.
       min_area: smallest segment in pixels.
@@ -97,7 +98,7 @@ def told_apart(
       [H, W, 2], instance ids in [0, num_classes * num_ids).
     Source: ours.
     """
-    if not rule.shares:
+    if not split:
         return labels
     pairs, lengths = pair_runs(labels)
     semantic, instance = pairs[:, 0], pairs[:, 1]
@@ -120,6 +121,7 @@ def to_panoptic(
     min_area: int,
     merge: bool = True,
     rule: IdRule = COCO,
+    split_ids: bool = False,
 ) -> PanopticMap:
     """Decoded channels at original size -> panoptic map.
 
@@ -129,12 +131,14 @@ def to_panoptic(
       min_area: smallest segment in pixels; smaller ones become void.
       merge: whether all segments of a stuff class become one.
       rule: of instance ids that the model was trained with.
-    Source: spec 6.1, steps 4 and 5.
+      split_ids: whether an id of several classes is one object of each; always so
+        where they share numbers.
+    Source: spec 6.1, steps 4 and 5; `split_ids` is ours.
     """
     num_ids = int(labels[..., 1].max(initial=0)) + 1
     labels = told_apart(
         labels,
-        rule=rule,
+        split=rule.splits(split_ids),
         num_ids=num_ids,
         num_classes=label_space.num_classes,
         min_area=min_area,

@@ -177,4 +177,6 @@ def eval_settings(config: Config, mesh: jax.sharding.Mesh) -> Settings:
         min_area=config.evaluation.min_area,
         merge_stuff=config.evaluation.merge_stuff,
         rule=config.data.ids,
+        split_ids=config.evaluation.split_ids,
+        video_as_shown=config.evaluation.video_as_shown,
     )

@@ -119,7 +119,7 @@ class Stream:
         # Where its results are, too: else the second frame would compile anew.
         self._memory = jax.device_put(video.start(1, config.model), self._device)
         num_ids = config.model.max_instances
-        if config.data.ids.shares:  # see `told_apart`
+        if config.data.ids.splits(config.evaluation.split_ids):  # see `told_apart`
             num_ids *= trained.labels.num_classes
         self._tracks = Tracks.start(num_ids)
 
@@ -187,15 +187,16 @@ class Stream:
             original=frame.shape[:2],
         )
         rule = config.data.ids
+        split = rule.splits(config.evaluation.split_ids)
         restored = postprocess.told_apart(
             restored,
-            rule=rule,
+            split=split,
             num_ids=config.model.max_instances,
             num_classes=trained.labels.num_classes,
             min_area=config.evaluation.min_area,
         )
         semantic, drawn = labels[..., 0], labels[..., 1]
-        if rule.shares:  # numbers as of `told_apart`; one pixel is enough
+        if split:  # numbers as of `told_apart`; one pixel is enough
             shared = semantic * config.model.max_instances + drawn
             drawn = np.where(drawn > 0, shared, 0)
         voted = postprocess.voted_channels(

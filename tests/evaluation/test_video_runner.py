@@ -272,6 +272,28 @@ def test_names_of_ids_do_not_matter(shapes, perfect):
     assert max(frame.instance.max() for frame in frames) > 30
 
 
+def test_as_shown_what_is_too_small_joins_its_object_or_is_void():
+    def speckle(channels, k, t):
+        channels = channels.copy()
+        person = channels[..., 1] == 2
+        channels[5:7, 11:13][person[5:7, 11:13], 0] = 3  # of the person, as a car
+        channels[11:, 15:17] = (2, 9)  # a person in the sky
+        return channels
+
+    source = Boxes(3)
+
+    def vpq_of(change=None, *, as_shown):
+        settings = dataclasses.replace(SETTINGS, min_area=12, video_as_shown=as_shown)
+        predictor = Perfect(source, settings, change)
+        return evaluate(source, predictor, settings=settings)[0].vpq["vpq_k"][1]["All"][
+            "pq"
+        ]
+
+    decoded, shown = (vpq_of(speckle, as_shown=x) for x in (False, True))
+    # The person in the sky leaves a hole.
+    assert decoded < shown < vpq_of(as_shown=True)
+
+
 def test_ids_that_two_things_swap_cost_association_and_are_switches():
     source = Boxes(8, 8, away=(0, 0))
 

@@ -9,7 +9,7 @@ from pix2seq_d.export import program
 from pix2seq_d.inference import postprocess
 from pix2seq_d.inference.stream import thing_ids, track_map
 from pix2seq_d.inference.tracks import Tracks, advance
-from pix2seq_d.instance_ids import DAVIS, KITTI_STEP, IdRule
+from pix2seq_d.instance_ids import COCO, DAVIS, KITTI_STEP, IdRule
 from pix2seq_d.labels import VOID, Category, LabelSpace
 from pix2seq_d.panoptic import Segment, from_channels
 
@@ -104,7 +104,7 @@ def test_classes_that_share_a_number_keep_their_segments():
     assert drawn == [70, 30, 30, 30, 40, 40, 30]
     # Nor do the tracks of a video.
     apart = postprocess.told_apart(
-        labels, rule=KITTI_STEP, num_ids=8, num_classes=5, min_area=1
+        labels, split=True, num_ids=8, num_classes=5, min_area=1
     )
     voted = postprocess.voted_channels(apart, space, merge=True, **options)
     things = thing_ids(voted, space, 5 * 8)
@@ -145,12 +145,21 @@ def test_void_of_a_shared_number_outvotes_no_class(void, shown):
     assert {category.get(i, 0) for i in ids[16:]} == shown
 
 
+@pytest.mark.parametrize(
+    ("rule", "split_ids"),
+    [
+        (KITTI_STEP, False),
+        (KITTI_STEP, True),
+        (COCO, True),
+        (IdRule(stuff=False), True),
+    ],
+)
 @pytest.mark.parametrize("min_area", [0, 3, 8])
-def test_a_shared_number_is_split_among_classes_with_a_segment_alone(min_area):
+def test_an_id_is_split_among_classes_with_a_segment_alone(min_area, rule, split_ids):
     rng = np.random.default_rng(min_area)
     labels = labels_of(rng.integers(0, 4, (9, 11)), rng.integers(0, 6, (9, 11)))
     apart = postprocess.told_apart(
-        labels, rule=KITTI_STEP, num_ids=8, num_classes=4, min_area=min_area
+        labels, split=True, num_ids=8, num_classes=4, min_area=min_area
     )
     expected = labels.copy()
     for i in range(1, 6):
@@ -167,15 +176,15 @@ def test_a_shared_number_is_split_among_classes_with_a_segment_alone(min_area):
     # As an exported program does it.
     config = Config().replaced(
         model={"num_classes": 4, "max_instances": 8},
-        data={"ids": KITTI_STEP},
-        evaluation={"min_area": min_area},
+        data={"ids": rule},
+        evaluation={"min_area": min_area, "split_ids": split_ids},
     )
     once = jnp.ones(9, jnp.int32), jnp.ones(11, jnp.int32)
     semantic, instance, _ = program.vote(
         jnp.asarray(labels), *once, config=config, label_space=SPACE
     )
     found = postprocess.to_panoptic(
-        labels, SPACE, min_area=min_area, merge=False, rule=KITTI_STEP
+        labels, SPACE, min_area=min_area, merge=False, rule=rule, split_ids=split_ids
     )
     pairs = np.stack([semantic, instance], -1)
     np.testing.assert_array_equal(from_channels(pairs, SPACE).ids, found.ids)
@@ -258,3 +267,22 @@ def test_an_empty_map_has_no_segments():
     ids, segments = to_panoptic([[0, 0]], [[0, 0]], min_area=40)
     assert ids == [[0, 0]]
     assert not segments
+
+
+def test_ids_are_split_where_asked_for_or_where_classes_share_numbers():
+    assert not COCO.splits(False) and COCO.splits(True)
+    assert KITTI_STEP.splits(False)
+    assert not DAVIS.splits(True)  # which has no classes to split them among
+
+
+def test_two_objects_with_one_id_stay_two_where_ids_are_split():
+    labels = labels_of([[3] * 5 + [4] * 4 + [3]], [[2] * 10])
+    car = Category(id=40, name="cat", is_thing=True, color=(9, 9, 9))
+    space = LabelSpace((*SPACE.categories, car))
+
+    def classes(**options):
+        found = postprocess.to_panoptic(labels, space, min_area=3, **options)
+        return sorted(s.category_id for s in found.segments)
+
+    assert classes() == [30]  # the paper's vote
+    assert classes(split_ids=True) == [30, 40]
