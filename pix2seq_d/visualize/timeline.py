@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -28,12 +29,17 @@ class Timeline:
       seen: [R, N] bool, frame `first + column`.
       frame: number of the frames seen.
       num_hidden: tracks of the last frame that found no row.
+      rowless: (semantic id, number) of tracks without a row -> [N] bool, as `seen`, so
+        that one that gets a row has its past.
     """
 
     tracks: np.ndarray
     seen: np.ndarray
     frame: int = 0
     num_hidden: int = 0
+    rowless: Mapping[tuple[int, int], np.ndarray] = dataclasses.field(
+        default_factory=dict
+    )
 
     @classmethod
     def start(cls, *, num_rows: int = 6, window: int = 120) -> "Timeline":
@@ -76,10 +82,11 @@ def advance(
     """
     now = sorted({t for t in tracks_in(panoptic, label_space).values() if t[1]})
     seen, tracks = timeline.seen.copy(), timeline.tracks.copy()
+    rowless = {track: row.copy() for track, row in timeline.rowless.items()}
     window = seen.shape[1]
     if timeline.frame >= window:
-        seen = np.roll(seen, -1, axis=1)
-        seen[:, -1] = False
+        for row in (*seen, *rowless.values()):
+            row[:-1], row[-1] = row[1:].copy(), False
     column = min(timeline.frame, window - 1)
     row_of = {(int(k), int(n)): row for row, (k, n) in enumerate(tracks) if n}
     # Never seen or out of sight: -1; these rows go first, the upper ones before.
@@ -91,12 +98,17 @@ def advance(
         row = row_of.get(track)
         if row is None and not free:
             hidden += 1
+            rowless.setdefault(track, np.zeros(window, bool))[column] = True
             continue
         if row is None:
             row = free.pop(0)
-            tracks[row], seen[row] = track, False
+            kind, number = tracks[row].tolist()
+            rowless[kind, number] = seen[row].copy()
+            tracks[row] = track
+            seen[row] = rowless.pop(track, False)
         seen[row, column] = True
-    return Timeline(tracks, seen, timeline.frame + 1, hidden)
+    rowless = {track: row for track, row in rowless.items() if row.any()}
+    return Timeline(tracks, seen, timeline.frame + 1, hidden, rowless)
 
 
 def draw_timeline(

@@ -52,7 +52,15 @@ def test_tracks_without_a_row_are_counted_and_wait():
     assert timeline.num_hidden == 1 and (BOAT, 4) not in rows(timeline)
     timeline = advance(frame((2, 1), (2, 3), (5, 4)), SPACE, timeline)
     assert timeline.num_hidden == 0
-    assert rows(timeline)[BOAT, 4] == [1]
+    assert rows(timeline)[BOAT, 4] == [0, 1]  # it was seen while it waited
+
+
+def test_a_track_that_gets_another_row_has_its_past_within_the_window():
+    frames = [[(2, 1)], [(2, 2)], [(2, 3)], [(2, 4)], [(2, 1)]]
+    assert rows(line_of(*frames))[CAR, 1] == [0, 4]
+    timeline = line_of(*frames[:4], [], [(2, 1)])  # the window has five columns
+    assert rows(timeline)[CAR, 1] == [4]
+    assert sorted(timeline.rowless) == [(CAR, 2)]
 
 
 def test_a_track_in_the_frame_does_not_lose_its_row():
