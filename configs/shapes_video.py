@@ -71,7 +71,8 @@ def _tiny(config: ml_collections.ConfigDict) -> None:
 def _small(config: ml_collections.ConfigDict) -> None:
     """The model of shapes.py:small and inputs for two past masks; for a GPU.
 
-    The shipped model (docs/models.md). It takes minutes on a GPU.
+    The shipped model (docs/models.md). Its steps take minutes on a GPU; its 96,000
+    frames have to be drawn before, or by the way.
     """
     config.model.update(image_size=(64, 64), mask_size=(64, 64), bit_scale=0.3)
     config.model.resnet.update(depth=14, width=0.375, stem_stride=2)

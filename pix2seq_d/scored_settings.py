@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pix2seq_d.config import DiffusionConfig
+from pix2seq_d.config import DiffusionConfig, EvaluationConfig
 
 
 def comparable(made: Mapping[str, Any]) -> dict[str, Any]:
@@ -13,13 +13,16 @@ def comparable(made: Mapping[str, Any]) -> dict[str, Any]:
     Args:
       made: JSON types; of its fields `sampler` and `evaluation` are the config's.
     Returns:
-      The same with all fields of the sampler, for older files lack some, which have
-      their default, and without the number of images at once, of which no score
-      depends.
+      The same with all fields of both, for older files lack some, which have their
+      default, and without the number of images at once, of which no score depends.
     """
     found = dict(made)
     if isinstance(found.get("sampler"), Mapping):
         found["sampler"] = dataclasses.asdict(DiffusionConfig()) | found["sampler"]
     if isinstance(found.get("evaluation"), Mapping):
-        found["evaluation"] = dict(found["evaluation"], batch_size=None)
+        found["evaluation"] = (
+            dataclasses.asdict(EvaluationConfig())
+            | found["evaluation"]
+            | {"batch_size": None}
+        )
     return found

@@ -373,6 +373,12 @@ def _result(
         merge=config.evaluation.merge_stuff,
         rule=config.data.ids,
         split_ids=config.evaluation.split_ids,
+        magnified=eval_data.magnification(
+            labels.shape[:2],
+            image_size=config.model.image_size,
+            unpadded=unpadded,
+            original=image.shape[:2],
+        ),
     )
     result = Result(
         image,

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TypeVar
 
@@ -120,6 +121,33 @@ def restore(
     whole = panoptic.resize_nearest(labels, image_size)
     content = whole[: int(unpadded[0]), : int(unpadded[1])]
     return panoptic.resize_nearest(content, (int(original[0]), int(original[1])))
+
+
+def magnification(
+    mask_size: Sequence[int],
+    *,
+    image_size: Sequence[int],
+    unpadded: Sequence[int],
+    original: Sequence[int],
+) -> float:
+    """Pixels of the original for each of the mask's that `restore` shows.
+
+    Args:
+      mask_size: (h, w).
+      image_size: as of `restore`, as all that follow.
+      unpadded: likewise.
+      original: likewise.
+    """
+    shown = 1
+    for side in (0, 1):
+        index = panoptic.resize_nearest(
+            np.arange(mask_size[side])[:, None], (image_size[side], 1)
+        )
+        index = panoptic.resize_nearest(
+            index[: int(unpadded[side])], (int(original[side]), 1)
+        )
+        shown *= len(np.unique(index))
+    return float(np.float32(math.prod(original)) / np.float32(shown))
 
 
 def share(

@@ -257,4 +257,10 @@ def finish(
         merge=settings.merge_stuff,
         rule=settings.rule,
         split_ids=settings.split_ids,
+        magnified=eval_data.magnification(
+            labels.shape[:2],
+            image_size=settings.image_size,
+            unpadded=unpadded,
+            original=original,
+        ),
     )

@@ -34,6 +34,7 @@ from pix2seq_d.evaluation.video_labels import (
 )
 from pix2seq_d.evaluation.video_scores import KeptVideo, VideoReport, VideoScores
 from pix2seq_d.inference import id_reuse, postprocess
+from pix2seq_d.labels import VOID
 from pix2seq_d.sharding.gather import gather
 
 _NUM_WORKERS = 4  # threads that read and resize
@@ -275,7 +276,7 @@ class VideoEvaluation:
         )
         small = eval_data.fit_labels(channels, settings.image_size, settings.mask_size)
         truth = _Truth(example, unpadded, code(channels, self._coding))
-        through = code(self._shown(self._restore(small, truth)), self._coding)
+        through = code(self._shown(self._restore(small, truth), truth), self._coding)
         pair = FramePair(truth.labels, through, example.file_name)
         return image, dataclasses.replace(truth, oracle=pair.overlap(self._coding))
 
@@ -287,24 +288,38 @@ class VideoEvaluation:
             original=truth.labels.shape,
         )
 
-    def _shown(self, labels: np.ndarray) -> np.ndarray:
+    def _shown(self, labels: np.ndarray, truth: "_Truth") -> np.ndarray:
         """Labels [H, W, 2] as they are scored: decoded, or as `predict` shows them."""
         s, space = self._settings, self._source.label_space
         if not s.video_as_shown:
             return labels
+        magnified = eval_data.magnification(
+            s.mask_size,
+            image_size=s.image_size,
+            unpadded=truth.unpadded,
+            original=truth.labels.shape,
+        )
+        # Those of the truth may be any numbers.
+        ids, dense = np.unique(labels[..., 1], return_inverse=True)
+        dense = dense.reshape(labels.shape[:2]) + (ids[0] > 0)  # 0 stays 0
         apart = postprocess.told_apart(
-            labels,
+            np.stack([labels[..., 0], dense], -1),
             split=s.rule.splits(s.split_ids),
-            num_ids=s.max_instances,
+            num_ids=len(ids) + 1,
             num_classes=space.num_classes,
-            min_area=s.min_area,
+            min_area=postprocess.least_own(
+                s.min_area, rule=s.rule, magnified=magnified
+            ),
         )
         voted = postprocess.voted_channels(
             apart, space, min_area=s.min_area, merge=s.merge_stuff, rule=s.rule
         )
         semantic, is_left = voted[..., 0], voted[..., 1] > 0
         if s.rule.classes:
-            is_left &= space.is_thing[semantic]
+            is_thing = space.is_thing[semantic]
+            # Things without an id are none.
+            semantic = np.where(is_thing & (labels[..., 1] == 0), VOID, semantic)
+            is_left &= is_thing
         # An object keeps the id that it was decoded with.
         instance = np.where(is_left, labels[..., 1], 0)
         return np.stack([semantic, instance], -1).astype(np.int32)
@@ -324,12 +339,15 @@ class VideoEvaluation:
                 f"{semantic.max()}, which must be in 0 ... {highest}; predict with the "
                 "label space of the data"
             )
-        shown = self._shown(restored)
-        semantic, instance = shown[..., 0], shown[..., 1]
+        instance = drawn
         if self._repair:
+            # By all that the model drew, which it remembers, shown or not.
             instance, stream.history = id_reuse.repair(
-                instance, stream.history, memory=self._memory
+                drawn, stream.history, memory=self._memory
             )
+        shown = self._shown(restored, truth)
+        semantic = shown[..., 0]
+        instance, drawn = (np.where(shown[..., 1] > 0, x, 0) for x in (instance, drawn))
         is_object = semantic if self._settings.rule.classes else instance > 0
         found = code(np.stack([is_object, instance], -1), self._coding)
         pair = FramePair(truth.labels, found, where)

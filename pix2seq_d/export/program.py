@@ -31,7 +31,7 @@ def segment(
       images: [B, H, W, 3] uint8 RGB; photos of other sizes are padded right and below.
       sizes: [B, 2] int32, (height, width) of each photo in it.
       seed: [] uint32, of the noise, which is the same for every photo.
-      config: model, sampler, dtype, min_area, rule of ids.
+      config: model, sampler, dtype, min_area, split_ids, rule of ids.
       label_space: the categories.
     Returns:
       semantic [B, H, W] int32, category ids, `label_space.void_id` for void and
@@ -195,7 +195,14 @@ def vote(
         votes = jnp.zeros((num_ids, num_classes), jnp.int32)
         votes = votes.at[instance, semantic].add(rows[:, None] * columns)
         void, votes = votes[:, VOID], votes.at[:, VOID].set(0)
-        is_own = votes >= max(config.evaluation.min_area, 1)
+        least = jnp.float32(max(config.evaluation.min_area, 1))
+        if not rule.shares:  # as `least_own`
+            original = rows.sum() * columns.sum()
+            small = (rows > 0).sum() * (columns > 0).sum()
+            magnified = original.astype(jnp.float32) / small.astype(jnp.float32)
+            scaled = config.evaluation.min_area * jnp.maximum(magnified, 1.0)
+            least = jnp.maximum(least, scaled)
+        is_own = votes >= least
         largest = votes.argmax(axis=1).astype(jnp.int32)
         class_ = jnp.where(is_own[instance, semantic], semantic, largest[instance])
         outvotes = (is_own.sum(axis=1) > 1) & (void >= votes.max(axis=1))

@@ -193,7 +193,16 @@ class Stream:
             split=split,
             num_ids=config.model.max_instances,
             num_classes=trained.labels.num_classes,
-            min_area=config.evaluation.min_area,
+            min_area=postprocess.least_own(
+                config.evaluation.min_area,
+                rule=rule,
+                magnified=eval_data.magnification(
+                    labels.shape[:2],
+                    image_size=config.model.image_size,
+                    unpadded=unpadded,
+                    original=frame.shape[:2],
+                ),
+            ),
         )
         semantic, drawn = labels[..., 0], labels[..., 1]
         if split:  # numbers as of `told_apart`; one pixel is enough

@@ -15,7 +15,8 @@ import numpy as np
 class Tracks:
     """What is known of the tracks of a video up to a frame.
 
-    N is max_instances, times the number of classes where these share ids.
+    N is max_instances, times the number of classes where an id is one object of each
+    (`IdRule.splits`).
 
     Attributes:
       number: [N] int64, the public number that each id bears; 0: none.

@@ -18,7 +18,7 @@ from pix2seq_d.evaluation.label_coding import LabelCoding
 from pix2seq_d.evaluation.runner import Settings
 from pix2seq_d.evaluation.video_labels import truth_channels
 from pix2seq_d.evaluation.video_runner import VideoEvaluation
-from pix2seq_d.instance_ids import DAVIS, KITTI_STEP
+from pix2seq_d.instance_ids import DAVIS, KITTI_STEP, IdRule
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment
 
@@ -292,6 +292,44 @@ def test_as_shown_what_is_too_small_joins_its_object_or_is_void():
     decoded, shown = (vpq_of(speckle, as_shown=x) for x in (False, True))
     # The person in the sky leaves a hole.
     assert decoded < shown < vpq_of(as_shown=True)
+
+
+@pytest.mark.parametrize("rule", [KITTI_STEP, IdRule(stuff=False), IdRule()], ids=str)
+def test_as_shown_numbers_of_the_truth_may_be_any(rule):
+    class Far(Boxes):
+        def __getitem__(self, index):
+            example = super().__getitem__(index)
+            segments = tuple(
+                dataclasses.replace(s, instance=s.instance and s.instance + 5000)
+                for s in example.panoptic.segments
+            )
+            ids = example.panoptic.ids
+            return dataclasses.replace(example, panoptic=PanopticMap(ids, segments))
+
+    settings = dataclasses.replace(
+        SETTINGS, rule=rule, min_area=2, split_ids=True, video_as_shown=True
+    )
+    near, far = Boxes(4), Far(4)
+    predictor = Perfect(near, settings)
+    report, _ = evaluate(far, predictor, settings=settings)
+    assert report.oracle_vpq["vpq"] == pytest.approx(report.vpq["vpq"], nan_ok=True)
+
+
+def test_as_shown_ids_are_repaired_by_what_the_model_drew():
+    def shrink(channels, k, t):
+        channels = channels.copy()
+        person = channels[..., 1] == 2
+        if 2 <= t < 6:  # for longer than the model remembers
+            ys, xs = np.nonzero(person)
+            channels[ys[4:], xs[4:]] = 0
+        return channels
+
+    source = Boxes(9, away=(0, 9))
+    settings = dataclasses.replace(SETTINGS, min_area=9, video_as_shown=True)
+    predictor = Perfect(source, settings, shrink)
+    _, frames = evaluate(source, predictor, settings=settings, memory=2)
+    people = [set(f.instance[f.semantic == 2].tolist()) - {0} for f in frames]
+    assert people[0] == people[8] == {2} and people[3] == set()
 
 
 def test_ids_that_two_things_swap_cost_association_and_are_switches():

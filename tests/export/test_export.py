@@ -64,6 +64,7 @@ np.savez(sys.argv[3], **found)
 def workdir(tmp_path_factory, micro):
     folder = tmp_path_factory.mktemp("export") / "work"
     argv = ["--config=shapes:tiny", "--config.train.dtype=bfloat16", *micro]
+    argv += ["--config.evaluation.split_ids=True"]
     saved_training.save(folder, argv, steps=[1])
     return folder
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pix2seq_d.config import Config
+from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.export import program
 from pix2seq_d.inference import postprocess
 from pix2seq_d.inference.stream import thing_ids, track_map
@@ -286,3 +287,32 @@ def test_two_objects_with_one_id_stay_two_where_ids_are_split():
 
     assert classes() == [30]  # the paper's vote
     assert classes(split_ids=True) == [30, 40]
+
+
+def test_what_splits_an_id_is_as_many_pixels_of_the_mask():
+    # 3 x 6 pixels of a mask, 4 of them of class 4, shown 2 x 3 times as large.
+    small = labels_of([[3] * 4 + [4, 4]] * 2 + [[3] * 6], [[2] * 6] * 3)
+    car = Category(id=40, name="cat", is_thing=True, color=(9, 9, 9))
+    space = LabelSpace((*SPACE.categories, car))
+    large = small.repeat(2, axis=0).repeat(3, axis=1)
+    size = {"image_size": (3, 6), "unpadded": (3, 6), "original": (6, 18)}
+    magnified = eval_data.magnification((3, 6), **size)
+    assert magnified == 6
+    config = Config().replaced(model={"num_classes": 5, "max_instances": 8})
+    for min_area, expected in ((4, [30, 40]), (5, [30])):
+        options = {"min_area": min_area, "split_ids": True}
+        found = postprocess.to_panoptic(large, space, **options, magnified=magnified)
+        assert sorted(s.category_id for s in found.segments) == expected
+        semantic, _, _ = program.vote(
+            jnp.asarray(small),
+            *(jnp.full(3, 2, jnp.int32), jnp.full(6, 3, jnp.int32)),
+            config=config.replaced(evaluation=options),
+            label_space=space,
+        )
+        assert sorted({space.category_ids[c] for c in np.unique(semantic)}) == expected
+
+
+def test_pixels_of_padding_and_of_rows_that_are_not_shown_do_not_count():
+    size = {"image_size": (8, 8), "unpadded": (8, 4)}
+    assert eval_data.magnification((4, 4), **size, original=(16, 8)) == 16
+    assert eval_data.magnification((4, 4), **size, original=(2, 1)) == 1
