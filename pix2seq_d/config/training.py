@@ -227,8 +227,9 @@ class EvaluationConfig:
     batch_size: int = 16
     min_area: int = 40  # px at original size; smaller segments become void
     merge_stuff: bool = True  # one segment per stuff class (spec 6.1, last line)
-    # Ours: an id of which several classes have a segment is one object of each. The
-    # paper's vote gives all its pixels to the largest. Without classes of no effect.
+    # Ours: an id of which several classes have a segment (`postprocess.least_own`) is
+    # one object of each. The paper's vote gives all its pixels to the largest. Without
+    # classes of no effect.
     split_ids: bool = False
     # Ours: score videos as `predict` shows them, after vote and smallest area. The
     # paper's are scored as they are decoded (spec 6.2).

@@ -6,6 +6,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
@@ -129,7 +130,7 @@ def magnification(
     image_size: Sequence[int],
     unpadded: Sequence[int],
     original: Sequence[int],
-) -> float:
+) -> Fraction:
     """Pixels of the original for each of the mask's that `restore` shows.
 
     Args:
@@ -147,7 +148,7 @@ def magnification(
             index[: int(unpadded[side])], (int(original[side]), 1)
         )
         shown *= len(np.unique(index))
-    return float(np.float32(math.prod(original)) / np.float32(shown))
+    return Fraction(math.prod(map(int, original)), shown)
 
 
 def share(

@@ -34,6 +34,7 @@ from pix2seq_d.evaluation.video_labels import (
 )
 from pix2seq_d.evaluation.video_scores import KeptVideo, VideoReport, VideoScores
 from pix2seq_d.inference import id_reuse, postprocess
+from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import VOID
 from pix2seq_d.sharding.gather import gather
 
@@ -276,7 +277,10 @@ class VideoEvaluation:
         )
         small = eval_data.fit_labels(channels, settings.image_size, settings.mask_size)
         truth = _Truth(example, unpadded, code(channels, self._coding))
-        through = code(self._shown(self._restore(small, truth), truth), self._coding)
+        # Stuff of the truth has no ids.
+        rule = dataclasses.replace(settings.rule, stuff=False)
+        through = self._shown(self._restore(small, truth), truth, rule)
+        through = code(through, self._coding)
         pair = FramePair(truth.labels, through, example.file_name)
         return image, dataclasses.replace(truth, oracle=pair.overlap(self._coding))
 
@@ -288,7 +292,7 @@ class VideoEvaluation:
             original=truth.labels.shape,
         )
 
-    def _shown(self, labels: np.ndarray, truth: "_Truth") -> np.ndarray:
+    def _shown(self, labels: np.ndarray, truth: "_Truth", rule: IdRule) -> np.ndarray:
         """Labels [H, W, 2] as they are scored: decoded, or as `predict` shows them."""
         s, space = self._settings, self._source.label_space
         if not s.video_as_shown:
@@ -304,21 +308,20 @@ class VideoEvaluation:
         dense = dense.reshape(labels.shape[:2]) + (ids[0] > 0)  # 0 stays 0
         apart = postprocess.told_apart(
             np.stack([labels[..., 0], dense], -1),
-            split=s.rule.splits(s.split_ids),
+            split=rule.splits(s.split_ids),
             num_ids=len(ids) + 1,
             num_classes=space.num_classes,
-            min_area=postprocess.least_own(
-                s.min_area, rule=s.rule, magnified=magnified
-            ),
+            min_area=postprocess.least_own(s.min_area, rule=rule, magnified=magnified),
         )
         voted = postprocess.voted_channels(
-            apart, space, min_area=s.min_area, merge=s.merge_stuff, rule=s.rule
+            apart, space, min_area=s.min_area, merge=s.merge_stuff, rule=rule
         )
-        semantic, is_left = voted[..., 0], voted[..., 1] > 0
-        if s.rule.classes:
+        semantic = voted[..., 0]
+        is_left = (voted[..., 1] > 0) & (labels[..., 1] > 0)
+        if rule.classes:
             is_thing = space.is_thing[semantic]
             # Things without an id are none.
-            semantic = np.where(is_thing & (labels[..., 1] == 0), VOID, semantic)
+            semantic = np.where(is_thing & ~is_left, VOID, semantic)
             is_left &= is_thing
         # An object keeps the id that it was decoded with.
         instance = np.where(is_left, labels[..., 1], 0)
@@ -345,7 +348,7 @@ class VideoEvaluation:
             instance, stream.history = id_reuse.repair(
                 drawn, stream.history, memory=self._memory
             )
-        shown = self._shown(restored, truth)
+        shown = self._shown(restored, truth, self._settings.rule)
         semantic = shown[..., 0]
         instance, drawn = (np.where(shown[..., 1] > 0, x, 0) for x in (instance, drawn))
         is_object = semantic if self._settings.rule.classes else instance > 0

@@ -195,14 +195,13 @@ def vote(
         votes = jnp.zeros((num_ids, num_classes), jnp.int32)
         votes = votes.at[instance, semantic].add(rows[:, None] * columns)
         void, votes = votes[:, VOID], votes.at[:, VOID].set(0)
-        least = jnp.float32(max(config.evaluation.min_area, 1))
-        if not rule.shares:  # as `least_own`
+        least = config.evaluation.min_area
+        if not rule.shares:  # as `least_own`, in whole numbers that fit
             original = rows.sum() * columns.sum()
             small = (rows > 0).sum() * (columns > 0).sum()
-            magnified = original.astype(jnp.float32) / small.astype(jnp.float32)
-            scaled = config.evaluation.min_area * jnp.maximum(magnified, 1.0)
-            least = jnp.maximum(least, scaled)
-        is_own = votes >= least
+            whole, rest = original // small, original % small
+            least = least * whole - (-least * rest) // small
+        is_own = votes >= jnp.maximum(least, 1)
         largest = votes.argmax(axis=1).astype(jnp.int32)
         class_ = jnp.where(is_own[instance, semantic], semantic, largest[instance])
         outvotes = (is_own.sum(axis=1) > 1) & (void >= votes.max(axis=1))

@@ -1,5 +1,8 @@
 """From decoded (semantic, instance) maps to segments: vote, area, stuff (spec 6.1)."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from pix2seq_d.instance_ids import COCO, IdRule
@@ -76,7 +79,7 @@ def number_stuff(
 
 
 def told_apart(
-    labels: np.ndarray, *, split: bool, num_ids: int, num_classes: int, min_area: float
+    labels: np.ndarray, *, split: bool, num_ids: int, num_classes: int, min_area: int
 ) -> np.ndarray:
     """Labels with instance ids of which each stands for one object.
 
@@ -114,12 +117,12 @@ def told_apart(
     return _repeat(np.stack([semantic, apart], -1), lengths, labels.shape)
 
 
-def least_own(min_area: int, *, rule: IdRule, magnified: float) -> float:
+def least_own(min_area: int, *, rule: IdRule, magnified: Fraction | int) -> int:
     """Pixels of an id that make a class an object of its own where ids are split.
 
     `min_area` of them where classes share numbers by design. Elsewhere two objects have
-    one id by mistake, and stray pixels are more frequent: it takes as many of the mask,
-    however large the original is. 20 pixels at 64 x 64 are 1280 of 512 x 512.
+    one id by mistake, and stray pixels are more frequent: it takes about as many of the
+    mask, however large the original is. 20 pixels at 64 x 64 are 1280 of 512 x 512.
 
     Args:
       min_area: smallest segment in pixels of the original.
@@ -129,7 +132,7 @@ def least_own(min_area: int, *, rule: IdRule, magnified: float) -> float:
     """
     if rule.shares:
         return min_area
-    return float(np.float32(min_area) * np.float32(max(magnified, 1.0)))
+    return math.ceil(min_area * max(magnified, 1))
 
 
 def to_panoptic(
@@ -140,7 +143,7 @@ def to_panoptic(
     merge: bool = True,
     rule: IdRule = COCO,
     split_ids: bool = False,
-    magnified: float = 1.0,
+    magnified: Fraction | int = 1,
 ) -> PanopticMap:
     """Decoded channels at original size -> panoptic map.
 

@@ -312,6 +312,39 @@ def test_what_splits_an_id_is_as_many_pixels_of_the_mask():
         assert sorted({space.category_ids[c] for c in np.unique(semantic)}) == expected
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_an_exported_program_splits_masks_of_any_size_alike(seed):
+    rng = np.random.default_rng(seed)
+    rule = (COCO, IdRule(stuff=False), KITTI_STEP)[seed % 3]
+    labels = labels_of(rng.integers(0, 4, (5, 7)), rng.integers(0, 4, (5, 7)))
+    size = {"unpadded": (10, 14), "original": rng.integers(1, 40, 2).tolist()}
+    size["image_size"] = (10, 14)
+    magnified = eval_data.magnification((5, 7), **size)
+    large = eval_data.restore(labels, **size)
+    rows, columns = (
+        eval_data.restore(np.indices((5, 7)).transpose(1, 2, 0), **size)[..., k]
+        for k in (0, 1)
+    )
+    times = np.bincount(rows[:, 0], minlength=5), np.bincount(columns[0], minlength=7)
+    options = {"min_area": seed % 4, "split_ids": True}
+    config = Config().replaced(
+        model={"num_classes": 4, "max_instances": 4},
+        data={"ids": rule},
+        evaluation=options,
+    )
+    semantic, instance, _ = program.vote(
+        jnp.asarray(labels),
+        *(jnp.asarray(t, jnp.int32) for t in times),
+        config=config,
+        label_space=SPACE,
+    )
+    pairs = np.stack([semantic, instance], -1)[rows, columns]
+    found = postprocess.to_panoptic(
+        large, SPACE, merge=False, rule=rule, magnified=magnified, **options
+    )
+    np.testing.assert_array_equal(from_channels(pairs, SPACE).ids, found.ids)
+
+
 def test_pixels_of_padding_and_of_rows_that_are_not_shown_do_not_count():
     size = {"image_size": (8, 8), "unpadded": (8, 4)}
     assert eval_data.magnification((4, 4), **size, original=(16, 8)) == 16
