@@ -142,11 +142,12 @@ def resize_nearest(x: np.ndarray, size: Sequence[int]) -> np.ndarray:
     Source row of output row i is floor((i + 0.5) * H / size[0]), as TensorFlow
     2 does it (spec 5.3); halving takes rows 1, 3, 5, ...
     """
-    rows = _nearest_index(x.shape[0], size[0])
-    cols = _nearest_index(x.shape[1], size[1])
+    rows = nearest_index(x.shape[0], size[0])
+    cols = nearest_index(x.shape[1], size[1])
     return x[rows[:, None], cols[None, :]]
 
 
-def _nearest_index(old: int, new: int) -> np.ndarray:
+def nearest_index(old: int, new: int) -> np.ndarray:
+    """[new] int, the row of `old` that `resize_nearest` takes for each."""
     # Integer arithmetic: floor((2 i + 1) old / (2 new)) without rounding error.
     return (2 * np.arange(new) + 1) * old // (2 * new)

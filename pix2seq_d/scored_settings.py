@@ -17,12 +17,12 @@ def comparable(made: Mapping[str, Any]) -> dict[str, Any]:
       default, and without the number of images at once, of which no score depends.
     """
     found = dict(made)
-    if isinstance(found.get("sampler"), Mapping):
-        found["sampler"] = dataclasses.asdict(DiffusionConfig()) | found["sampler"]
+    for name, default in (
+        ("sampler", DiffusionConfig()),
+        ("evaluation", EvaluationConfig()),
+    ):
+        if isinstance(found.get(name), Mapping):
+            found[name] = dataclasses.asdict(default) | found[name]
     if isinstance(found.get("evaluation"), Mapping):
-        found["evaluation"] = (
-            dataclasses.asdict(EvaluationConfig())
-            | found["evaluation"]
-            | {"batch_size": None}
-        )
+        found["evaluation"]["batch_size"] = None
     return found

@@ -140,14 +140,11 @@ def magnification(
       original: likewise.
     """
     shown = 1
-    for side in (0, 1):
-        index = panoptic.resize_nearest(
-            np.arange(mask_size[side])[:, None], (image_size[side], 1)
-        )
-        index = panoptic.resize_nearest(
-            index[: int(unpadded[side])], (int(original[side]), 1)
-        )
-        shown *= len(np.unique(index))
+    for mask, image, content, side in zip(
+        mask_size, image_size, unpadded, original, strict=True
+    ):
+        index = panoptic.nearest_index(mask, image)
+        shown *= len(np.unique(index[panoptic.nearest_index(int(content), int(side))]))
     return Fraction(math.prod(map(int, original)), shown)
 
 

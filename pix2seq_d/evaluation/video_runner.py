@@ -297,24 +297,23 @@ class VideoEvaluation:
         s, space = self._settings, self._source.label_space
         if not s.video_as_shown:
             return labels
-        magnified = eval_data.magnification(
-            s.mask_size,
-            image_size=s.image_size,
-            unpadded=truth.unpadded,
-            original=truth.labels.shape,
-        )
         # Those of the truth may be any numbers.
         ids, dense = np.unique(labels[..., 1], return_inverse=True)
         dense = dense.reshape(labels.shape[:2]) + (ids[0] > 0)  # 0 stays 0
-        apart = postprocess.told_apart(
+        voted = postprocess.shown_channels(
             np.stack([labels[..., 0], dense], -1),
-            split=rule.splits(s.split_ids),
+            space,
             num_ids=len(ids) + 1,
-            num_classes=space.num_classes,
-            min_area=postprocess.least_own(s.min_area, rule=rule, magnified=magnified),
-        )
-        voted = postprocess.voted_channels(
-            apart, space, min_area=s.min_area, merge=s.merge_stuff, rule=rule
+            min_area=s.min_area,
+            merge=s.merge_stuff,
+            rule=rule,
+            split_ids=s.split_ids,
+            magnified=eval_data.magnification(
+                s.mask_size,
+                image_size=s.image_size,
+                unpadded=truth.unpadded,
+                original=truth.labels.shape,
+            ),
         )
         semantic = voted[..., 0]
         is_left = (voted[..., 1] > 0) & (labels[..., 1] > 0)

@@ -158,18 +158,50 @@ def to_panoptic(
       magnified: pixels of the original for each of the mask's.
     Source: spec 6.1, steps 4 and 5; `split_ids` is ours.
     """
-    num_ids = int(labels[..., 1].max(initial=0)) + 1
-    labels = told_apart(
+    labels = shown_channels(
+        labels,
+        label_space,
+        num_ids=int(labels[..., 1].max(initial=0)) + 1,
+        min_area=min_area,
+        merge=merge,
+        rule=rule,
+        split_ids=split_ids,
+        magnified=magnified,
+    )
+    return from_channels(labels, label_space)
+
+
+def shown_channels(
+    labels: np.ndarray,
+    label_space: LabelSpace,
+    *,
+    num_ids: int,
+    min_area: int,
+    merge: bool,
+    rule: IdRule,
+    split_ids: bool,
+    magnified: Fraction | int,
+) -> np.ndarray:
+    """`voted_channels` of what `told_apart` makes of decoded channels.
+
+    Args:
+      labels: [H, W, 2] int (semantic, instance in [0, num_ids)).
+      label_space: the categories.
+      num_ids: number of instance ids, 0 included.
+      min_area: as of `to_panoptic`, as all that follow.
+      merge: likewise.
+      rule: likewise.
+      split_ids: likewise.
+      magnified: likewise.
+    """
+    apart = told_apart(
         labels,
         split=rule.splits(split_ids),
         num_ids=num_ids,
         num_classes=label_space.num_classes,
         min_area=least_own(min_area, rule=rule, magnified=magnified),
     )
-    labels = voted_channels(
-        labels, label_space, min_area=min_area, merge=merge, rule=rule
-    )
-    return from_channels(labels, label_space)
+    return voted_channels(apart, label_space, min_area=min_area, merge=merge, rule=rule)
 
 
 def voted_channels(

@@ -186,34 +186,27 @@ class Stream:
             unpadded=unpadded,
             original=frame.shape[:2],
         )
-        rule = config.data.ids
-        split = rule.splits(config.evaluation.split_ids)
-        restored = postprocess.told_apart(
-            restored,
-            split=split,
-            num_ids=config.model.max_instances,
-            num_classes=trained.labels.num_classes,
-            min_area=postprocess.least_own(
-                config.evaluation.min_area,
-                rule=rule,
-                magnified=eval_data.magnification(
-                    labels.shape[:2],
-                    image_size=config.model.image_size,
-                    unpadded=unpadded,
-                    original=frame.shape[:2],
-                ),
-            ),
-        )
+        rule, shown = config.data.ids, config.evaluation
         semantic, drawn = labels[..., 0], labels[..., 1]
-        if split:  # numbers as of `told_apart`; one pixel is enough
+        if rule.splits(
+            shown.split_ids
+        ):  # numbers as of `told_apart`; one pixel is enough
             shared = semantic * config.model.max_instances + drawn
             drawn = np.where(drawn > 0, shared, 0)
-        voted = postprocess.voted_channels(
+        voted = postprocess.shown_channels(
             restored,
             trained.labels,
-            min_area=config.evaluation.min_area,
-            merge=config.evaluation.merge_stuff,
+            num_ids=config.model.max_instances,
+            min_area=shown.min_area,
+            merge=shown.merge_stuff,
             rule=rule,
+            split_ids=shown.split_ids,
+            magnified=eval_data.magnification(
+                labels.shape[:2],
+                image_size=config.model.image_size,
+                unpadded=unpadded,
+                original=frame.shape[:2],
+            ),
         )
         things = thing_ids(voted, trained.labels, len(self._tracks.number))
         number = self._tracks.frame

@@ -285,9 +285,8 @@ def test_as_shown_what_is_too_small_joins_its_object_or_is_void():
     def vpq_of(change=None, *, as_shown):
         settings = dataclasses.replace(SETTINGS, min_area=12, video_as_shown=as_shown)
         predictor = Perfect(source, settings, change)
-        return evaluate(source, predictor, settings=settings)[0].vpq["vpq_k"][1]["All"][
-            "pq"
-        ]
+        report, _ = evaluate(source, predictor, settings=settings)
+        return report.vpq["vpq_k"][1]["All"]["pq"]
 
     decoded, shown = (vpq_of(speckle, as_shown=x) for x in (False, True))
     # The person in the sky leaves a hole.
