@@ -11,7 +11,7 @@ from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, Segment, runs
 
 CROWD = ("void", "segment", "class")
-ORDERS = ("random", "shuffle", "distinct", "none")
+ORDERS = ("random", "shuffle", "distinct", "none", "place")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,8 @@ class IdRule:
     crowd: str = "void"
     # Ids are drawn: random, from 1 ... max_instances - 1; shuffle, from 1 ... the
     # largest present; distinct, from 1 ... the number of distinct ids in the map,
-    # void included; none, not at all.
+    # void included; none, not at all. Ours, for images: place, not drawn, but by where
+    # an object is in the mask (training/place_ids.py).
     order: str = "random"
     own: bool = False  # numbers are the dataset's own where it has them (tracks)
     classes: bool = True  # False: semantic 0 everywhere, things told apart only
@@ -37,6 +38,8 @@ class IdRule:
             raise ValueError(f"crowd={self.crowd!r}: choose one of {CROWD}")
         if self.order not in ORDERS:
             raise ValueError(f"order={self.order!r}: choose one of {ORDERS}")
+        if self.order == "place" and self.own:
+            raise ValueError("order='place': own numbers would be lost; set own=False")
 
     @property
     def shares(self) -> bool:
@@ -149,6 +152,7 @@ def number(
         "shuffle": int(numbers[:, 1].max(initial=0)),
         "distinct": min(len(present), most),
         "none": 0,
+        "place": 0,
     }[rule.order]
     return Numbering(present, numbers, id_range, found.count(None))
 

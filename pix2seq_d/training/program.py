@@ -88,6 +88,7 @@ def make(config: Config, mesh: Mesh) -> Program:
         optimizer=optimizer,
         diffusion=config.diffusion,
         past_noise=config.data.past_noise,
+        ids_by_place=config.data.ids.order == "place",
         ema_decay=optimizers.ema_decay(config.optimizer),
         parts=parts,
         layout=Layout(mesh),
@@ -118,6 +119,11 @@ def check_trainable(config: Config) -> None:
         raise ConfigError(
             "config field model.prediction='v': the panoptic loss does not know it, "
             "only the sampler does (spec 2.3); choose another"
+        )
+    if model.num_cond_frames and config.data.ids.order == "place":
+        raise ConfigError(
+            "config field data.ids.order='place': an object of a clip keeps its id "
+            "while it moves, and so cannot have that of its place; choose another"
         )
     parts = config.train.grad_accumulation
     examples = config.train.batch_size // parts * config.diffusion.noise_draws

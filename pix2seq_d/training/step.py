@@ -17,6 +17,7 @@ from pix2seq_d.diffusion import process
 from pix2seq_d.models import Denoised, Features, Pix2SeqD, Prepared, last_layer
 from pix2seq_d.sharding.layout import Layout
 from pix2seq_d.training import past_noise as past_noises
+from pix2seq_d.training import place_ids
 from pix2seq_d.training.state import TrainState, update_ema
 
 Batch = dict[str, Any]
@@ -72,6 +73,7 @@ def batch_loss(
     model: Pix2SeqD,
     diffusion: DiffusionConfig,
     past_noise: PastNoiseConfig = PastNoiseConfig(),  # noqa: B008 - frozen
+    ids_by_place: bool = False,
     index: jax.Array | None = None,
     dropout_part: ArrayLike = 0,
     layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
@@ -88,6 +90,7 @@ def batch_loss(
       model: the model.
       diffusion: schedule, loss weights, noise draws.
       past_noise: errors that the past maps get.
+      ids_by_place: objects get new ids, `place_ids.place`.
       index: [B] int32, the examples' places in the step's whole batch, which name
         their noise; None where this is the whole batch.
       dropout_part: [] int, which part of the batch this is: names its dropout.
@@ -106,6 +109,8 @@ def batch_loss(
         variables, batch["image"], key=encoder_key
     )
     labels, draws = batch["labels"], diffusion.noise_draws
+    if ids_by_place:
+        labels = place_ids.place_batch(labels, max_instances=config.max_instances)
     places = jnp.arange(labels.shape[0]) if index is None else index
     past = batch["past"] if config.num_cond_frames else None
     if past is not None and past_noise != PastNoiseConfig():
@@ -237,6 +242,7 @@ def mean_gradients(
     model: Pix2SeqD,
     diffusion: DiffusionConfig,
     past_noise: PastNoiseConfig = PastNoiseConfig(),  # noqa: B008 - frozen
+    ids_by_place: bool = False,
     parts: int = 1,
     layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
 ) -> tuple[jax.Array, Any, Any]:
@@ -255,6 +261,7 @@ def mean_gradients(
       model: the model.
       diffusion: schedule, loss weights, noise draws.
       past_noise: errors that past maps get.
+      ids_by_place: as `batch_loss` takes it.
       parts: k; it divides B.
       layout: where the arrays are.
     Returns:
@@ -263,7 +270,11 @@ def mean_gradients(
     """
     gradients_of = jax.value_and_grad(batch_loss, has_aux=True)
     settings: dict[str, Any] = dict(
-        model=model, diffusion=diffusion, past_noise=past_noise, layout=layout
+        model=model,
+        diffusion=diffusion,
+        past_noise=past_noise,
+        ids_by_place=ids_by_place,
+        layout=layout,
     )
     if parts == 1:
         (loss, batch_stats), gradients = gradients_of(
@@ -306,6 +317,7 @@ def train_step(
     diffusion: DiffusionConfig,
     ema_decay: float | Callable[[jax.Array], jax.Array],
     past_noise: PastNoiseConfig = PastNoiseConfig(),  # noqa: B008 - frozen
+    ids_by_place: bool = False,
     parts: int = 1,
     layout: Layout = Layout(),  # noqa: B008 - frozen, so safe to share
 ) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -325,6 +337,7 @@ def train_step(
       diffusion: schedule, loss weights, noise draws.
       ema_decay: of the moving average; may be a function of the steps done.
       past_noise: errors that past maps get.
+      ids_by_place: as `batch_loss` takes it.
       parts: that the batch is taken in (gradient accumulation).
       layout: where the arrays are.
     Returns:
@@ -340,6 +353,7 @@ def train_step(
         model=model,
         diffusion=diffusion,
         past_noise=past_noise,
+        ids_by_place=ids_by_place,
         parts=parts,
         layout=layout,
     )
