@@ -2,9 +2,12 @@
 
 `tiny` goes on from `shapes:tiny`, whose decoder gets the past masks as new inputs:
 
-  python -m launch.train --config=shapes:tiny --workdir=work/shapes
+  python -m launch.train --config=shapes:tiny --workdir=work/shapes \
+      --config.data.ids.order=random
   python -m launch.train --config=shapes_video:tiny --workdir=work/shapes_video \
       --config.init.from=work/shapes
+
+Ids of clips are drawn: an object keeps its own while it moves.
 
 `small` goes on from `shapes:small`, which is shipped: --config.init.from=shapes.
 Scores: docs/results/shapes_video.md.

@@ -39,7 +39,9 @@ class IdRule:
         if self.order not in ORDERS:
             raise ValueError(f"order={self.order!r}: choose one of {ORDERS}")
         if self.order == "place" and self.own:
-            raise ValueError("order='place': own numbers would be lost; set own=False")
+            raise ValueError(
+                "order='place': the dataset's own numbers would be lost; set own=False"
+            )
 
     @property
     def shares(self) -> bool:

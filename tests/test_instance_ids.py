@@ -72,7 +72,7 @@ def test_crowd_is_void_a_segment_or_its_class(crowd, expected):
 
 @pytest.mark.parametrize(
     ("order", "expected"),
-    [("random", 100), ("shuffle", 4), ("distinct", 5), ("none", 0)],
+    [("random", 100), ("shuffle", 4), ("distinct", 5), ("none", 0), ("place", 0)],
 )
 def test_the_range_that_ids_are_drawn_from(order, expected):
     assert one(MAP, rule=IdRule(order=order))[1].id_range == expected

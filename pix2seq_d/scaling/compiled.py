@@ -28,14 +28,16 @@ _COMPILED = ("model.", "diffusion.", "optimizer.", "train.", "sharding.")
 def fingerprint(case: Case, config: Config) -> str:
     """Changes with everything but the code that the case is compiled from.
 
-    Fields of the config that reach no program (data, evaluation) are left out; the
-    versions of jax and of the TPU compiler are in it.
+    Fields of the config that reach no program (evaluation, data but for ids by place)
+    are left out; so is `data.past_noise`, which no recipe has. The versions of jax and
+    of the TPU compiler are in it.
     """
     fields = {
         name: value
         for name, value in config_lib.flatten(config).items()
         if name.startswith(_COMPILED)
         or (case.what == "sample" and name == "evaluation.batch_size")
+        or (case.what == "train" and (name, value) == ("data.ids.order", "place"))
     }
     content = [case.what, case.slice, versions(), fields]
     text = json.dumps(content, sort_keys=True)

@@ -14,28 +14,33 @@ import numpy as np
 
 
 def places(max_instances: int) -> np.ndarray:
-    """Where each id belongs: a grid of 2^r x 2^c, 2^(r + c) >= max_instances.
+    """Where each id belongs: a grid, as many columns as rows or about twice as many.
 
-    The lower c bits of an id are its column, the upper r its row, both in Gray code,
-    so that ids of neighbouring places differ in one bit.
+    The upper half of an id's bits is its row, the lower its column. Rows, and the
+    columns of each row, are in the order of their Gray codes, so that ids of
+    neighbouring places differ in one bit where `max_instances` is a power of two;
+    else rows and columns that are missing leave their place to the others.
 
     Args:
       max_instances: number of instance ids, 0 included.
     Returns:
-      [max_instances, 2] float32, (y, x) in (0, 1); a square grid or twice as wide.
+      [max_instances, 2] float32, (y, x) in (0, 1), shares of height and width.
     """
-    bits = (max_instances - 1).bit_length()
-    row_bits, col_bits = bits // 2, (bits + 1) // 2
-    ids = np.arange(max_instances)
-    row, col = _from_gray(ids >> col_bits), _from_gray(ids & (2**col_bits - 1))
-    found = [(row + 0.5) / 2**row_bits, (col + 0.5) / 2**col_bits]
-    return np.stack(found, axis=-1).astype(np.float32)
+    width = 2 ** (((max_instances - 1).bit_length() + 1) // 2)
+    found = np.zeros((max_instances, 2), np.float32)
+    rows = sorted(range(-(-max_instances // width)), key=_from_gray)
+    for y, row in enumerate(rows):
+        columns = min(width, max_instances - row * width)
+        for x, column in enumerate(sorted(range(columns), key=_from_gray)):
+            place = (y + 0.5) / len(rows), (x + 0.5) / columns
+            found[row * width + column] = place
+    return found
 
 
-def _from_gray(code: np.ndarray) -> np.ndarray:
+def _from_gray(code: int) -> int:
     """The number that a Gray code of at most 16 bits stands for."""
     for shift in (1, 2, 4, 8):
-        code = code ^ (code >> shift)
+        code ^= code >> shift
     return code
 
 
@@ -47,7 +52,8 @@ def place_batch(labels: jax.Array, *, max_instances: int) -> jax.Array:
 def place(labels: jax.Array, *, max_instances: int) -> jax.Array:
     """Gives the objects of a mask new ids, by the places of their centres.
 
-    The largest chooses first. Id 0 stays, and no object takes it.
+    The largest chooses first, of equal ones the lower id; distances are in shares of
+    height and width. Id 0 stays, and no object takes it.
 
     Args:
       labels: [h, w, 2] int32 (semantic, instance), instance below `max_instances`.

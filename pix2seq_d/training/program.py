@@ -123,7 +123,7 @@ def check_trainable(config: Config) -> None:
     if model.num_cond_frames and config.data.ids.order == "place":
         raise ConfigError(
             "config field data.ids.order='place': an object of a clip keeps its id "
-            "while it moves, and so cannot have that of its place; choose another"
+            "while it moves, and so cannot have that of its place; take 'random'"
         )
     parts = config.train.grad_accumulation
     examples = config.train.batch_size // parts * config.diffusion.noise_draws

@@ -59,8 +59,9 @@ def test_the_fingerprint_is_of_what_is_compiled():
         fingerprint(SAMPLE, **{"evaluation.batch_size": 3}),
         fingerprint(ONE, **{"train.remat": "blocks"}),
         fingerprint(ONE, **{"model.decoder.dim": 40}),
+        fingerprint(ONE, **{"data.ids.order": "random"}),
     }
-    assert len(others | {first}) == 6
+    assert len(others | {first}) == 7
 
 
 def test_results_are_read_as_they_were_written(tmp_path):

@@ -1,9 +1,11 @@
 """Ids by place: nearest free place of a Gray-coded grid, largest objects first."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
+import optax
 import pytest
 from tiny_model import TINY, quick_jit, random_batch, random_variables, with_decoder
 
@@ -12,6 +14,7 @@ from pix2seq_d.instance_ids import ORDERS, IdRule
 from pix2seq_d.models import Pix2SeqD
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import program as programs
+from pix2seq_d.training import state as states
 from pix2seq_d.training import step as steps
 from pix2seq_d.training.place_ids import place, place_batch, places
 
@@ -32,9 +35,17 @@ def test_places_are_a_grid_in_which_neighbours_differ_in_one_bit(n, shape):
                 assert (i ^ at[neighbour]).bit_count() == 1
 
 
-def test_the_grid_covers_numbers_that_are_no_power_of_two():
-    np.testing.assert_array_equal(places(101), places(128)[:101])
-    assert places(101).min() > 0 and places(101).max() < 1
+@pytest.mark.parametrize("n", [3, 6, 13, 101, 200])
+def test_the_grid_covers_the_image_whatever_the_number(n):
+    found = places(n)
+    assert len({tuple(place) for place in found.tolist()}) == n
+    rows = sorted(set(found[:, 0].tolist()))
+    np.testing.assert_allclose(rows, (np.arange(len(rows)) + 0.5) / len(rows))
+    for row in rows:
+        columns = np.sort(found[found[:, 0] == row, 1])
+        np.testing.assert_allclose(
+            columns, (np.arange(len(columns)) + 0.5) / len(columns), rtol=1e-6
+        )
 
 
 def mask(objects, size=(8, 16)):
@@ -99,26 +110,59 @@ def program(order, model=MODEL):
     return programs.make(config, meshes.make_mesh(jax.devices()[:1]))
 
 
-def test_the_loss_by_place_is_that_of_such_labels():
-    model, batch, key = Pix2SeqD(MODEL), random_batch(2), jax.random.key(0)
-    variables = random_variables(model)
+def test_of_equal_objects_the_lower_id_chooses_first():
+    pair = [(1, 4, 2, 2, 2, 5), (1, 6, 2, 2, 3, 3)]  # centres at columns 5 and 7
+    found = placed(pair)
+    assert found[1, 6, 1] == 0b001  # id 3: the second column, 4 to 8
+    assert found[1, 4, 1] == 0b011  # the third: the first column's is id 0
 
-    def run(labels, by_place):
-        return steps.batch_loss(
-            variables["params"],
-            variables["batch_stats"],
-            {"image": batch["image"], "labels": labels},
-            key,
-            model=model,
+
+def test_stuff_with_an_id_takes_a_place_and_large_masks_are_counted_right():
+    labels = np.zeros((512, 1024, 2), np.int32)
+    labels[...] = (1, 4)
+    labels[400:, 900:] = (2, 9)
+    found = np.asarray(place(labels, max_instances=256))
+    grid, width, height = places(256), 1024, 512
+    for id_, inside in ((4, labels[..., 1] == 4), (9, labels[..., 1] == 9)):
+        y, x = np.argwhere(inside).mean(0)
+        wanted = np.array([(y + 0.5) / height, (x + 0.5) / width])
+        nearest = 1 + np.argmin(np.sum((grid[1:] - wanted) ** 2, -1))
+        assert set(found[inside][:, 1].tolist()) == {nearest}, id_
+
+
+@functools.cache
+def step_of(by_place, parts):
+    return quick_jit(
+        functools.partial(
+            steps.train_step,
+            # Batch-norm would mix the examples of a part.
+            model=Pix2SeqD(MODEL, freeze_batch_norm=True),
+            optimizer=optax.sgd(0.0),
             diffusion=DiffusionConfig(noise_draws=2),
+            ema_decay=0.9,
             ids_by_place=by_place,
-        )[0]
+            parts=parts,
+        )
+    )
 
-    loss = quick_jit(run, static_argnums=1)
-    placed = place_batch(batch["labels"], max_instances=MODEL.max_instances)
-    expected = float(loss(placed, False))
-    assert float(loss(batch["labels"], True)) == pytest.approx(expected, rel=1e-6)
-    assert abs(float(loss(batch["labels"], False)) - expected) > 1e-4 * expected
+
+def loss(labels, *, by_place, parts):
+    variables = random_variables(Pix2SeqD(MODEL))
+    state = states.of(variables, variables, optimizer=optax.sgd(0.0))
+    batch = {"image": random_batch(4)["image"], "labels": labels}
+    _, scalars = step_of(by_place, parts)(state, batch, jax.random.key(0))
+    return float(scalars["loss"])
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_step_by_place_is_one_of_such_labels(parts):
+    labels = random_batch(4)["labels"]
+    placed = place_batch(labels, max_instances=MODEL.max_instances)
+    expected = loss(placed, by_place=False, parts=parts)
+    found = loss(labels, by_place=True, parts=parts)
+    assert found == pytest.approx(expected, rel=1e-6)
+    drawn = loss(labels, by_place=False, parts=parts)
+    assert abs(drawn - expected) > 1e-4 * expected
 
 
 def test_the_config_says_so():
@@ -130,5 +174,5 @@ def test_the_config_says_so():
 def test_clips_and_own_numbers_are_refused():
     with pytest.raises(ConfigError, match=r"data\.ids\.order='place': an object of a"):
         program("place", dataclasses.replace(MODEL, num_cond_frames=2))
-    with pytest.raises(ValueError, match="own numbers would be lost; set own=False"):
+    with pytest.raises(ValueError, match="own numbers would be lost; set own"):
         IdRule(order="place", own=True)
