@@ -32,8 +32,8 @@ def places(max_instances: int) -> np.ndarray:
     for y, row in enumerate(rows):
         columns = min(width, max_instances - row * width)
         for x, column in enumerate(sorted(range(columns), key=_from_gray)):
-            place = (y + 0.5) / len(rows), (x + 0.5) / columns
-            found[row * width + column] = place
+            at = row * width + column
+            found[at] = (y + 0.5) / len(rows), (x + 0.5) / columns
     return found
 
 
