@@ -5,9 +5,11 @@
 Predicts the validation images as launch.evaluate does, and scores each mask as it is
 and with a part of it exchanged: things told apart as connected regions, the true ids
 under the model's classes, the true classes under its ids. What PQ gains by the exchange
-is what that part costs. All is exchanged at mask size.
+is what that part costs. All is exchanged at mask size. Fields of the config are
+overruled as by launch.evaluate, e.g. --config.diffusion.num_steps=5.
 """
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +17,15 @@ from typing import Any
 import numpy as np
 from absl import flags
 from speed import report
-from trivial_baseline import regions
 
 from pix2seq_d.cli import app
+from pix2seq_d.cli.evaluate import OVERRIDES
 from pix2seq_d.cli.evaluate_checkpoint import prepare
 from pix2seq_d.evaluation import table
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.evaluation.runner import Evaluation, finish
 from pix2seq_d.inference.predictor import eval_settings
+from pix2seq_d.inference.regions import number_regions
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.progress import Progress
 from pix2seq_d.training import checkpoint
@@ -31,6 +34,8 @@ from pix2seq_d.training.checkpoint import Trained
 
 def main(argv: list[str]) -> None:
     """Prints a table."""
+    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
+    argv = [a for a in argv if a not in overrides]
     values = app.new_flags()
     flags.DEFINE_string("workdir", None, "Of launch.train.", flag_values=values)
     flags.DEFINE_integer("step", None, "The latest by default.", flag_values=values)
@@ -41,6 +46,8 @@ def main(argv: list[str]) -> None:
     app.require(values, "workdir")
     report.check_output(values.output)
     trained = checkpoint.load(values.workdir, step=values.step)
+    config = app.override(trained.config, overrides, allowed=OVERRIDES)
+    trained = dataclasses.replace(trained, config=config)
     found = score(trained)
     print(table.groups_markdown(found))
     content = {
@@ -115,7 +122,7 @@ def exchanged(
     return {
         "the model": mask,
         "its classes, connected regions": joined(
-            semantic, regions(semantic, label_space)
+            semantic, number_regions(semantic, is_thing=is_thing)
         ),
         "its classes, true ids": joined(semantic, truth[..., 1]),
         "true classes, its ids": joined(truth[..., 0], instance),

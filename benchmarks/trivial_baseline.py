@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from absl import flags
-from scipy import ndimage
 from speed import report
 
 from pix2seq_d import config as config_lib
@@ -32,13 +31,14 @@ from pix2seq_d.evaluation import table
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.inference.regions import number_regions
+from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, resize_nearest
 from pix2seq_d.progress import Progress
 from pix2seq_d.visualize.colors import segment_semantics
 
 SHARES = (0.3, 0.5, 0.7)
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 def main(argv: list[str]) -> None:
@@ -129,32 +129,13 @@ def layouts(counts: np.ndarray, label_space: LabelSpace) -> dict[str, np.ndarray
     return found
 
 
-def regions(semantic: np.ndarray, label_space: LabelSpace) -> np.ndarray:
-    """Classes -> instance ids: one for each stuff class and each region of a thing.
-
-    Args:
-      semantic: [H, W] int in [0, num_classes).
-      label_space: the categories.
-    Returns:
-      [H, W] int32, 0 for void; no id is given twice.
-    """
-    instance = np.zeros(semantic.shape, np.int32)
-    count = 0
-    for present in np.unique(semantic[semantic != VOID]):
-        region, added = (semantic == present).astype(np.int32), 1
-        if label_space.is_thing[present]:
-            region, added = ndimage.label(region, _EIGHT_NEIGHBOURS)  # type: ignore
-        instance += np.where(region > 0, region + count, 0).astype(np.int32)
-        count += added
-    return instance
-
-
 def segments(
     semantic: np.ndarray, label_space: LabelSpace, *, min_area: int
 ) -> PanopticMap:
-    """The map of `regions`, without those below `min_area` pixels."""
-    labels = np.stack([semantic, regions(semantic, label_space)], -1)
-    return to_panoptic(labels, label_space, min_area=min_area)
+    """Things as connected regions, a stuff class as one, without the small ones."""
+    region = number_regions(semantic, is_thing=label_space.is_thing)
+    labels = np.stack([semantic, region], -1)
+    return to_panoptic(labels, label_space, min_area=min_area, rule=IdRule(stuff=False))
 
 
 def score(

@@ -16,7 +16,14 @@ from pix2seq_d.instance_ids import KITTI_STEP
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.segmenter import Picture, Segmenter, numbered, pixels
 
-_FIXED = ("num_steps", "sampler", "time_difference", "start_time", "min_area")
+_FIXED = (
+    "num_steps",
+    "sampler",
+    "time_difference",
+    "start_time",
+    "min_area",
+    "instances",
+)
 
 
 class ExportedSegmenter(Segmenter):
@@ -68,8 +75,8 @@ class ExportedSegmenter(Segmenter):
           images: as of `Segmenter.predict`.
           seed: of the sampler's noise, in [0, 2**32).
           batch_size: images at once.
-          **fixed: num_steps, sampler, time_difference, start_time and min_area are
-            refused unless None: the file has them built in.
+          **fixed: num_steps, sampler, time_difference, start_time, min_area and
+            instances are refused unless None: the file has them built in.
         """
         for name, value in fixed.items():
             if name not in _FIXED:

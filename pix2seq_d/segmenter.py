@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack, overload
 
@@ -19,6 +19,7 @@ from pix2seq_d.image_files import read_rgb, to_rgb, turned_by_exif
 from pix2seq_d.inference import postprocess
 from pix2seq_d.inference.denoising import Denoising
 from pix2seq_d.inference.predictor import Predictor
+from pix2seq_d.inference.regions import by_region
 from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.stream import Stream
 from pix2seq_d.labels import LabelSpace
@@ -39,6 +40,7 @@ class Settings(TypedDict, total=False):
     time_difference: float | None
     start_time: float | None
     min_area: int | None
+    instances: str | None
     batch_size: int
 
 
@@ -149,6 +151,7 @@ class Segmenter:
         time_difference: float | None = None,
         start_time: float | None = None,
         min_area: int | None = None,
+        instances: str | None = None,
         batch_size: int = 8,
     ) -> Iterator[Result]:
         """Segments images as they come, in batches; holds few of them at a time.
@@ -165,13 +168,15 @@ class Segmenter:
           time_difference: td of the sampler (spec 3.2).
           start_time: no time of the sampler is above it; > 0 and <= 1.
           min_area: smallest segment, px; smaller ones become void.
+          instances: 'ids', or 'regions': a thing is a connected region of a class,
+            whatever its ids.
           batch_size: images at once, rounded up to a multiple of the devices.
         Raises:
           ValueError: an array is no such image, a file cannot be read, or a setting is
             out of range. None stands for the checkpoint's setting.
         """
         config = self._config(
-            min_area,
+            {"min_area": min_area, "instances": instances},
             num_steps=num_steps,
             sampler=sampler,
             time_difference=time_difference,
@@ -204,6 +209,7 @@ class Segmenter:
           ValueError: as of `predict_each`.
         """
         config = self._config(
+            {},
             num_steps=num_steps,
             sampler=sampler,
             time_difference=time_difference,
@@ -267,7 +273,7 @@ class Segmenter:
                 f"stream has no argument {sorted(unknown)[0]!r}; the sampler's are "
                 f"{', '.join(sorted(known))}"
             )
-        config = self._config(min_area, **sampler)
+        config = self._config({"min_area": min_area}, **sampler)
         trained = dataclasses.replace(self.trained, config=config)
         device = self._mesh.devices.flat[0]
         return Stream(trained, seed=seed, retire_after=retire_after, device=device)
@@ -284,12 +290,12 @@ class Segmenter:
         )
 
     def _config(
-        self, min_area: int | None = None, **sampler: int | float | str | None
+        self,
+        evaluation: Mapping[str, int | str | None],
+        **sampler: int | float | str | None,
     ) -> Config:
         """The checkpoint's, but for what is given."""
-        return self.trained.config.replaced(
-            diffusion=sampler, evaluation={"min_area": min_area}
-        )
+        return self.trained.config.replaced(diffusion=sampler, evaluation=evaluation)
 
     def _each(
         self, images: Iterable[Picture], config: Config, *, seed: int, batch_size: int
@@ -357,6 +363,11 @@ def _result(
     unpadded: Sequence[int],
 ) -> Result:
     """The network's maps of one image, [h, w, 2] and [h, w] -> its result."""
+    if config.evaluation.instances == "regions":
+        inside = eval_data.content_of_mask(
+            labels.shape[:2], image_size=config.model.image_size, unpadded=unpadded
+        )
+        labels = by_region(labels, is_thing=label_space.is_thing, inside=inside)
     decoded, sure = (
         eval_data.restore(
             array,

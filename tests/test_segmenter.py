@@ -10,6 +10,7 @@ from pix2seq_d import Segmenter
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.shapes import Shapes
 from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.inference.regions import by_region
 
 SIZES = [(1, 1), (32, 48), (90, 41), (7, 300)]
 
@@ -97,6 +98,25 @@ def test_settings_change_what_comes_out(segmenter, photos):
     assert min((s.area for s in fewer.segments), default=area + 1) > area
 
 
+def test_a_thing_is_a_connected_region_where_ids_are_not_used(segmenter, photos):
+    photo = photos[1]
+    found = segmenter.predict(photo, min_area=0, instances="regions")
+    assert len(found.segments) > 5
+    labels = segmenter.label_space
+    # Without a smallest area every pixel is what its own bits say.
+    semantic = labels.category_ids.searchsorted(found.semantic)
+    height, width = photo.shape[:2]
+    expected = by_region(
+        np.stack([semantic, semantic], -1),
+        is_thing=labels.is_thing,
+        inside=(height, width),
+    )[..., 1]
+    pairs = np.unique([found.panoptic.ids.ravel(), expected.ravel()], axis=1)
+    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == len(pairs[0])
+    by_id = segmenter.predict(photo, min_area=0)
+    assert len(by_id.segments) != len(found.segments)
+
+
 def test_confidence_is_that_of_pixels_the_vote_left_alone(segmenter, photos):
     found = segmenter.predict(photos[1], min_area=0)
     assert found.certainty is not None
@@ -146,6 +166,7 @@ def test_devices_and_dtype_are_chosen(workdir, segmenter, photos):
         (dict(start_time=0.0), "start_time=0.0"),
         (dict(batch_size=0), "batch_size=0"),
         (dict(min_area=-1), "min_area=-1"),
+        (dict(instances="region"), "instances='region'"),
     ],
 )
 def test_bad_settings_are_named(segmenter, photos, settings, words):

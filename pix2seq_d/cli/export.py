@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from pix2seq_d.cli import app, sampler_flags
-from pix2seq_d.config.training import DTYPES
+from pix2seq_d.config.training import DTYPES, INSTANCES
 from pix2seq_d.export import file, make, saved_model
 from pix2seq_d.training import checkpoint, model_file
 
@@ -35,6 +35,14 @@ def main(argv: list[str]) -> None:
     number("num_steps", "Sampler steps; the checkpoint's by default.", 1)
     sampler_flags.define(values)
     number("min_area", "Smallest segment, px; the checkpoint's by default.", 0)
+    flags.DEFINE_enum(
+        "instances",
+        None,
+        list(INSTANCES),
+        "What a thing is: what has an id, or a connected region of a class; the "
+        "checkpoint's by default.",
+        flag_values=values,
+    )
     flags.DEFINE_enum(
         "dtype",
         None,
@@ -68,7 +76,7 @@ def main(argv: list[str]) -> None:
     trained = checkpoint.load(values.checkpoint)
     config = trained.config.replaced(
         diffusion=sampler_flags.given(values) | {"num_steps": values.num_steps},
-        evaluation={"min_area": values.min_area},
+        evaluation={"min_area": values.min_area, "instances": values.instances},
         train={"dtype": values.dtype},
     )
     trained = dataclasses.replace(trained, config=config)

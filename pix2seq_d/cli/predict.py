@@ -26,6 +26,7 @@ from pix2seq_d.cli import (
     sampler_flags,
 )
 from pix2seq_d.cli.predict_video import VideoJob, predict_video
+from pix2seq_d.config.training import INSTANCES
 from pix2seq_d.image_files import File, is_animated, read_rgb
 from pix2seq_d.progress import Progress
 from pix2seq_d.result_files import FOLDERS, FORMATS, ResultWriter
@@ -61,6 +62,14 @@ def main(argv: list[str]) -> None:
     sampler_flags.define(values)
     number("seed", 0, "Seed of the sampler's noise.", 0)
     number("min_area", None, "Smallest segment, px; the checkpoint's by default.", 0)
+    flags.DEFINE_enum(
+        "instances",
+        None,
+        list(INSTANCES),
+        "What a thing is: what has an id, or a connected region of a class. Of images; "
+        "the checkpoint's by default.",
+        flag_values=values,
+    )
     number("batch_size", 8, "Images at once.", 1)
     flags.DEFINE_list(
         "formats",
@@ -151,6 +160,7 @@ def _predict_images(
         start_time=values.start_time,
         seed=values.seed,
         min_area=values.min_area,
+        instances=values.instances,
         batch_size=min(values.batch_size, len(paths)),
     )
     failed = predict(
@@ -174,7 +184,7 @@ def _predict_images(
 def _predict_video(
     values: flags.FlagValues, trained: Trained, path: Path, output: Path
 ) -> None:
-    for name in ("batch_size", "formats", "denoising"):
+    for name in ("instances", "batch_size", "formats", "denoising"):
         if values[name].present:
             raise app.UsageError(f"--{name} is for images; leave it out for videos")
     config = trained.config.replaced(

@@ -21,6 +21,7 @@ SOURCES = (
     *("cityscapes_vps", "tfds", "arrays", "shapes_video"),
 )
 LOADERS = ("memory", "tf")
+INSTANCES = ("ids", "regions")
 RESIZES = ("host", "device")
 DTYPES = ("float32", "bfloat16")
 OPTIMIZERS = ("adamw", "lamb")
@@ -231,6 +232,9 @@ class EvaluationConfig:
     # one object of each. The paper's vote gives all its pixels to the largest. Without
     # classes of no effect.
     split_ids: bool = False
+    # Ours, of images: ids, a thing is what has an id; regions, a connected region of a
+    # class, whatever its ids.
+    instances: str = "ids"
     # Ours: score videos as `predict` shows them, after vote and smallest area. The
     # paper's are scored as they are decoded (spec 6.2).
     video_as_shown: bool = False
@@ -242,6 +246,10 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         require_range("evaluation", self, 1, INF, "batch_size")
         require_range("evaluation", self, 0, INF, "min_area", "max_frames")
+        require(
+            self.instances in INSTANCES,
+            f"evaluation.instances={self.instances!r}: choose one of {INSTANCES}",
+        )
         require_seed("evaluation", self.seed)
 
 
@@ -322,6 +330,14 @@ class Config:
     sharding: ShardingConfig = ShardingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     data: DataConfig = DataConfig()
+
+    def __post_init__(self) -> None:
+        if self.evaluation.instances == "regions":
+            require(
+                not self.model.num_cond_frames and self.data.ids.classes,
+                "evaluation.instances='regions': a model of videos or without classes "
+                "tells things apart by ids alone; take 'ids'",
+            )
 
     def replaced(self, **groups: Mapping[str, Any]) -> "Config":
         """A copy with other fields, e.g. diffusion={"num_steps": 5}; None keeps one.

@@ -124,6 +124,23 @@ def restore(
     return panoptic.resize_nearest(content, (int(original[0]), int(original[1])))
 
 
+def content_of_mask(
+    mask_size: Sequence[int], *, image_size: Sequence[int], unpadded: Sequence[int]
+) -> tuple[int, int]:
+    """How many rows and columns of a mask, from the first, `restore` may show.
+
+    Args:
+      mask_size: (h, w).
+      image_size: as of `restore`.
+      unpadded: likewise.
+    """
+    rows, columns = (
+        int(panoptic.nearest_index(mask, image)[int(content) - 1]) + 1
+        for mask, image, content in zip(mask_size, image_size, unpadded, strict=True)
+    )
+    return rows, columns
+
+
 def magnification(
     mask_size: Sequence[int],
     *,

@@ -22,6 +22,7 @@ from pix2seq_d.evaluation.diagnosis import diagnose
 from pix2seq_d.evaluation.image_scores import ImageScore, Report, check_once, reports
 from pix2seq_d.evaluation.overlap import compare
 from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.inference.regions import by_region
 from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -45,6 +46,7 @@ class Settings:
       merge_stuff: whether all segments of a stuff class become one.
       rule: which segments have instance ids.
       split_ids: whether a predicted id of several classes is one object of each.
+      by_region: whether a connected region of a thing's class is one, whatever its ids.
       video_as_shown: whether videos are scored after vote and smallest area.
     """
 
@@ -56,6 +58,7 @@ class Settings:
     merge_stuff: bool
     rule: IdRule
     split_ids: bool = False
+    by_region: bool = False
     video_as_shown: bool = False
 
 
@@ -247,6 +250,11 @@ def finish(
       unpadded: (height, width) of the content in the network's image.
       original: (H, W) of the image as read.
     """
+    if settings.by_region:
+        inside = eval_data.content_of_mask(
+            labels.shape[:2], image_size=settings.image_size, unpadded=unpadded
+        )
+        labels = by_region(labels, is_thing=label_space.is_thing, inside=inside)
     restored = eval_data.restore(
         labels, image_size=settings.image_size, unpadded=unpadded, original=original
     )

@@ -23,8 +23,8 @@ def write(
     """Exports a model of images; batch and photo sizes stay open.
 
     Args:
-      trained: the checkpoint; its config's sampler, dtype, min_area and split_ids
-        are built in.
+      trained: the checkpoint; its config's sampler, dtype, min_area, split_ids and
+        instances are built in.
       path: of the file.
       platforms: that the program is lowered for, of `PLATFORMS`; none has to be here.
     Raises:

@@ -1,5 +1,6 @@
 """From photos to labels in one function of arrays: what an exported file computes."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ import jax.numpy as jnp
 from pix2seq_d.config import Config
 from pix2seq_d.data.evaluation import PAD_VALUE
 from pix2seq_d.data.resize_matrix import resize_matrix
+from pix2seq_d.export import vote
 from pix2seq_d.inference import image
-from pix2seq_d.inference.device_postprocess import majority_vote
-from pix2seq_d.labels import VOID, LabelSpace
+from pix2seq_d.labels import LabelSpace
 from pix2seq_d.models import Pix2SeqD
 
 
@@ -31,7 +32,7 @@ def segment(
       images: [B, H, W, 3] uint8 RGB; photos of other sizes are padded right and below.
       sizes: [B, 2] int32, (height, width) of each photo in it.
       seed: [] uint32, of the noise, which is the same for every photo.
-      config: model, sampler, dtype, min_area, split_ids, rule of ids.
+      config: model, sampler, dtype, evaluation, rule of ids.
       label_space: the categories.
     Returns:
       semantic [B, H, W] int32, category ids, `label_space.void_id` for void and
@@ -76,7 +77,10 @@ def segment(
                 strict=True,
             )
         ]
-        semantic, instance, agrees = vote(
+        told_apart = vote.by_id
+        if config.evaluation.instances == "regions":
+            told_apart = functools.partial(vote.by_region, content=content)
+        semantic, instance, agrees = told_apart(
             labels, *times, config=config, label_space=label_space
         )
         maps = (
@@ -163,65 +167,3 @@ def shown(
     inside = at < original
     in_image = (2 * jnp.minimum(at, original - 1) + 1) * content // (2 * original)
     return (2 * in_image + 1) * mask // (2 * image), inside
-
-
-def vote(
-    labels: jax.Array,
-    rows: jax.Array,
-    columns: jax.Array,
-    *,
-    config: Config,
-    label_space: LabelSpace,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """`postprocess.voted_channels` of one mask as it is shown; void has id 0.
-
-    Args:
-      labels: [h, w, 2] int32 (semantic, instance).
-      rows: [h] int32, how often each row is shown.
-      columns: [w] int32, likewise.
-      config: min_area, split_ids, rule of ids.
-      label_space: the categories.
-    Returns:
-      semantic, instance [h, w] int32, and [h, w] bool, whether the vote left the
-      pixel its class.
-    """
-    rule, num_ids = config.data.ids, config.model.max_instances
-    semantic, instance = labels[..., 0], labels[..., 1]
-    if not rule.classes:  # the ids alone count: all are of the first class
-        semantic = (instance > 0).astype(jnp.int32)
-    decoded = semantic
-    if rule.splits(config.evaluation.split_ids):  # as `told_apart`
-        num_classes = label_space.num_classes
-        votes = jnp.zeros((num_ids, num_classes), jnp.int32)
-        votes = votes.at[instance, semantic].add(rows[:, None] * columns)
-        void, votes = votes[:, VOID], votes.at[:, VOID].set(0)
-        least = config.evaluation.min_area
-        if not rule.shares:  # as `least_own`, in whole numbers that fit
-            original = rows.sum() * columns.sum()
-            small = (rows > 0).sum() * (columns > 0).sum()
-            whole, rest = original // small, original % small
-            least = least * whole - (-least * rest) // small
-        is_own = votes >= jnp.maximum(least, 1)
-        largest = votes.argmax(axis=1).astype(jnp.int32)
-        class_ = jnp.where(is_own[instance, semantic], semantic, largest[instance])
-        outvotes = (is_own.sum(axis=1) > 1) & (void >= votes.max(axis=1))
-        no_part = (semantic == VOID) & outvotes[instance]
-        has_id = (instance > 0) & ~no_part
-        instance = jnp.where(has_id, class_ * num_ids + instance, 0)
-        num_ids *= num_classes
-    if not rule.stuff:  # every stuff class is one segment
-        is_thing = jnp.asarray(label_space.is_thing)
-        numbered = ~is_thing[semantic] & (semantic != VOID) & (instance == 0)
-        instance = jnp.where(numbered, num_ids + semantic, instance)
-        num_ids += label_space.num_classes
-    voted = majority_vote(
-        jnp.stack([semantic, instance], -1)[None],
-        rows[None],
-        columns[None],
-        num_classes=label_space.num_classes,
-        num_ids=num_ids,
-        min_area=config.evaluation.min_area,
-    )[0]
-    semantic, instance = voted[..., 0], voted[..., 1]
-    semantic = jnp.where(instance == 0, VOID, semantic)
-    return semantic, jnp.where(semantic == VOID, 0, instance), semantic == decoded

@@ -178,5 +178,6 @@ def eval_settings(config: Config, mesh: jax.sharding.Mesh) -> Settings:
         merge_stuff=config.evaluation.merge_stuff,
         rule=config.data.ids,
         split_ids=config.evaluation.split_ids,
+        by_region=config.evaluation.instances == "regions",
         video_as_shown=config.evaluation.video_as_shown,
     )

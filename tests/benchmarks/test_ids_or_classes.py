@@ -63,6 +63,13 @@ def test_the_truth_scores_as_the_oracle(workdir, tmp_path):
     metrics = json.loads((workdir / "evaluation/1/metrics.json").read_text())
     assert found["the model"] == {k: metrics[k] for k in found["the model"]}
     assert found["the truth"] == metrics["oracle"]
+    regions = "--config.evaluation.instances=regions"
+    argv = [f"--workdir={workdir}", regions, f"--output={tmp_path / 'regions'}"]
+    assert app.run(evaluate.main, "evaluate", argv) == 0
+    metrics = json.loads((tmp_path / "regions/metrics.json").read_text())
+    expected = found["its classes, connected regions"]
+    assert expected == {k: metrics[k] for k in expected}
+    assert expected != found["the model"]  # counts of false positives, here
     # Random weights: only the exchange can have brought what is right.
     assert found["true classes, its ids"]["Stuff"] == metrics["oracle"]["Stuff"]
 

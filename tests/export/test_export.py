@@ -148,6 +148,28 @@ def test_a_fresh_process_without_this_package_gives_the_live_labels(
         assert np.mean(equal) >= 0.8, equal
 
 
+def test_things_are_connected_regions_where_that_is_asked_for(
+    workdir, photos, tmp_path
+):
+    path = tmp_path / "regions.npz"
+    argv = [f"--checkpoint={workdir}", f"--output={path}", *EXPORTED]
+    argv += ["--instances=regions", "--platforms=cpu"]
+    assert app.run(export_command.main, "export", argv) == 0
+    settings = BUILT_IN | {"instances": "regions"}
+    live = Segmenter.from_checkpoint(workdir, dtype="float32")
+    expected = live.predict(photos[:3], **settings, seed=5)
+    by_id = live.predict(photos[:3], **BUILT_IN, seed=5)
+    found = Segmenter.from_checkpoint(path).predict(photos[:3], seed=5)
+    equal = [
+        (partition(f.semantic, f.instance) == partition(e.semantic, e.instance)).all()
+        and (f.semantic == e.semantic).all()
+        for f, e in zip(found, expected, strict=True)
+    ]
+    assert sum(equal) >= 2, equal  # as above
+    for other, e in zip(by_id, expected, strict=True):
+        assert len(other.segments) != len(e.segments)
+
+
 def test_the_loaded_file_says_what_it_is(file):
     model = export.load(file)
     assert model.metadata["num_steps"] == 3 and model.metadata["min_area"] == 3
@@ -353,6 +375,7 @@ def test_what_is_built_into_the_file_cannot_be_asked_for(
     Image.fromarray(photos[0]).save(tmp_path / "a.png")
     for flag, words in (
         ("--min_area=9", "min_area=9: is built into"),
+        ("--instances=ids", "instances=ids: is built into"),
         ("--denoising=gif", "an exported file, which gives no steps"),
     ):
         argv = [f"--checkpoint={file}", f"--input={tmp_path / 'a.png'}", flag]

@@ -6,7 +6,7 @@ import pytest
 
 from pix2seq_d.config import Config
 from pix2seq_d.data import evaluation as eval_data
-from pix2seq_d.export import program
+from pix2seq_d.export import vote as exported
 from pix2seq_d.inference import postprocess
 from pix2seq_d.inference.stream import thing_ids, track_map
 from pix2seq_d.inference.tracks import Tracks, advance
@@ -122,7 +122,7 @@ def test_classes_that_share_a_number_keep_their_segments():
         evaluation={"min_area": 1},
     )
     once = jnp.ones(1, jnp.int32), jnp.ones(7, jnp.int32)
-    semantic, instance, _ = program.vote(
+    semantic, instance, _ = exported.by_id(
         jnp.asarray(labels), *once, config=config, label_space=space
     )
     pairs = np.stack([semantic, instance], -1)
@@ -181,7 +181,7 @@ def test_an_id_is_split_among_classes_with_a_segment_alone(min_area, rule, split
         evaluation={"min_area": min_area, "split_ids": split_ids},
     )
     once = jnp.ones(9, jnp.int32), jnp.ones(11, jnp.int32)
-    semantic, instance, _ = program.vote(
+    semantic, instance, _ = exported.by_id(
         jnp.asarray(labels), *once, config=config, label_space=SPACE
     )
     found = postprocess.to_panoptic(
@@ -303,7 +303,7 @@ def test_what_splits_an_id_is_as_many_pixels_of_the_mask():
         options = {"min_area": min_area, "split_ids": True}
         found = postprocess.to_panoptic(large, space, **options, magnified=magnified)
         assert sorted(s.category_id for s in found.segments) == expected
-        semantic, _, _ = program.vote(
+        semantic, _, _ = exported.by_id(
             jnp.asarray(small),
             *(jnp.full(3, 2, jnp.int32), jnp.full(6, 3, jnp.int32)),
             config=config.replaced(evaluation=options),
@@ -332,7 +332,7 @@ def test_an_exported_program_splits_masks_of_any_size_alike(seed):
         data={"ids": rule},
         evaluation=options,
     )
-    semantic, instance, _ = program.vote(
+    semantic, instance, _ = exported.by_id(
         jnp.asarray(labels),
         *(jnp.asarray(t, jnp.int32) for t in times),
         config=config,

@@ -139,7 +139,7 @@ def test_what_is_the_same_by_definition_is_evaluated_once(given):
     other = {**metrics, "sampler": {**diffusion, "num_steps": 9}}
     # A score from before the sampler had a start time.
     older = {k: v for k, v in diffusion.items() if k != "start_time"}
-    newer = ("split_ids", "video_as_shown")
+    newer = ("split_ids", "instances", "video_as_shown")
     judged = {k: v for k, v in metrics["evaluation"].items() if k not in newer}
     older = {**metrics, "sampler": older, "evaluation": judged}
     limited = {**metrics, "left_out": 3}
