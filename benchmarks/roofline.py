@@ -84,6 +84,8 @@ def read(path: Path) -> dict[str, Any]:
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: no JSON file: {error}; delete it") from error
+    if not isinstance(results, dict) or not {"least", "measured"} <= set(results):
+        raise ValueError(f"{path}: no results of this benchmark; give another --output")
     return results
 
 

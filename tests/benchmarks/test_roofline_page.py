@@ -74,3 +74,11 @@ def test_the_page_of_the_ratios_has_all_parts(capsys):
     arguments = ["--page", "--parts=first"]
     assert app.run(cpu_ratios.main, "cpu_ratios", arguments) == 1
     assert "leave --parts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": []}'])
+def test_another_file_is_no_result(tmp_path, content):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"other\.json: no "):
+        roofline_command.read(path)
