@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 import shutil
@@ -34,6 +35,17 @@ class _Manager(ocp.CheckpointManager):
     def reached_preemption(self, step: int) -> bool:
         del step
         return False
+
+
+@functools.cache
+def _write_whole_arrays() -> None:
+    """Makes Orbax write an array that many devices hold from one of them.
+
+    By default each of n devices writes an n-th of it, which a program for every shape
+    cuts out: the first save of a training waits for hundreds of compilations.
+    """
+    handler = ocp.type_handlers.ArrayHandler(use_replica_parallel=False)
+    ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +82,7 @@ class CheckpointStore:
         self, workdir: str | os.PathLike[str], *, keep: int, keep_best: int = 0
     ) -> None:
         orbax_errors.quiet()
+        _write_whole_arrays()
         # Orbax accepts a relative path and fails only when it finishes saving.
         self.directory = Path(workdir).resolve() / CHECKPOINTS
         self._saving: int | None = None

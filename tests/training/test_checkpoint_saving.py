@@ -14,6 +14,7 @@ from small_state import abstract_state, assert_equal, save, saved, state_at
 import pix2seq_d
 from pix2seq_d.config import Config
 from pix2seq_d.labels import Category, LabelSpace
+from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import checkpoint_format
 from pix2seq_d.training.checkpoint_format import CheckpointError
 from pix2seq_d.training.store import CheckpointStore
@@ -40,6 +41,19 @@ def test_the_state_may_be_donated_while_it_is_saved(tmp_path):
     assert resumed.step == 3
     assert resumed.labels.categories == CATEGORIES
     assert not resumed.notes
+
+
+def test_saving_from_many_devices_compiles_nothing(tmp_path, caplog):
+    mesh = meshes.make_mesh()
+    assert mesh.size == 8
+    state = state_at(1, mesh)
+    heard = jax.log_compiles(), caplog.at_level("WARNING")
+    with heard[0], heard[1], CheckpointStore(tmp_path, keep=1) as store:
+        store.save(state, config=Config(), labels=LabelSpace(CATEGORIES))
+        store.wait()
+        resumed = store.resume(abstract_state(mesh))
+    assert not [r.message for r in caplog.records if "Compiling" in r.message]
+    assert_equal(resumed.state, state)
 
 
 def test_latest_and_best_are_kept(tmp_path):
