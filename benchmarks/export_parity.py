@@ -32,6 +32,8 @@ def main(argv: list[str]) -> None:
     segmenter = Segmenter.from_checkpoint(values.checkpoint)
     exported = export.load(values.file)
     settings = {name: exported.metadata[name] for name in ("num_steps", "min_area")}
+    evaluation = exported.metadata["config"]["evaluation"]
+    settings["instances"] = evaluation.get("instances", "ids")
     photos = [
         Shapes("val", size=_SIZES[k % len(_SIZES)], num_examples=values.images)[k].image
         for k in range(values.images)

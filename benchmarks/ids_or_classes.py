@@ -21,15 +21,17 @@ from speed import report
 from pix2seq_d.cli import app
 from pix2seq_d.cli.evaluate import OVERRIDES
 from pix2seq_d.cli.evaluate_checkpoint import prepare
+from pix2seq_d.cli.evaluate_records import made_of
 from pix2seq_d.evaluation import table
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.evaluation.runner import Evaluation, finish
 from pix2seq_d.inference.predictor import eval_settings
-from pix2seq_d.inference.regions import number_regions
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.progress import Progress
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
+
+CONNECTED = "its classes, connected regions"
 
 
 def main(argv: list[str]) -> None:
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> None:
     print(table.groups_markdown(found))
     content = {
         "benchmark": "ids_or_classes",
-        "step": trained.step,
+        **made_of(trained),
         "masks": {
             name: table.result_to_json(result, trained.labels)
             for name, result in found.items()
@@ -76,7 +78,10 @@ def score(trained: Trained) -> dict[str, Mapping[str, Any]]:
             "stuff as well; give a model of images with data.ids.stuff=False"
         )
     predictor, source = prepare(trained.config)
-    settings = eval_settings(trained.config, predictor.mesh)
+    # The kinds of mask say themselves whose ids they have.
+    settings = dataclasses.replace(
+        eval_settings(trained.config, predictor.mesh), by_region=False
+    )
     labels = source.label_space
     evaluation = Evaluation(lambda images, index: index, source, settings)
     qualities: dict[str, PanopticQuality] = {}
@@ -89,7 +94,7 @@ def score(trained: Trained) -> dict[str, Mapping[str, Any]]:
                 prediction = finish(
                     mask,
                     labels,
-                    settings,
+                    dataclasses.replace(settings, by_region=name == CONNECTED),
                     unpadded=row.unpadded,
                     original=row.example.panoptic.ids.shape,
                 )
@@ -121,9 +126,7 @@ def exchanged(
 
     return {
         "the model": mask,
-        "its classes, connected regions": joined(
-            semantic, number_regions(semantic, is_thing=is_thing)
-        ),
+        CONNECTED: mask,  # `finish` connects
         "its classes, true ids": joined(semantic, truth[..., 1]),
         "true classes, its ids": joined(truth[..., 0], instance),
         "the truth": truth,

@@ -16,10 +16,9 @@ from pix2seq_d.config import Config
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.diffusion.sampler import time_grid
 from pix2seq_d.image_files import read_rgb, to_rgb, turned_by_exif
-from pix2seq_d.inference import postprocess
+from pix2seq_d.inference import postprocess, regions
 from pix2seq_d.inference.denoising import Denoising
 from pix2seq_d.inference.predictor import Predictor
-from pix2seq_d.inference.regions import by_region
 from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.stream import Stream
 from pix2seq_d.labels import LabelSpace
@@ -363,11 +362,15 @@ def _result(
     unpadded: Sequence[int],
 ) -> Result:
     """The network's maps of one image, [h, w, 2] and [h, w] -> its result."""
+    rule, split_ids = config.data.ids, config.evaluation.split_ids
     if config.evaluation.instances == "regions":
-        inside = eval_data.content_of_mask(
-            labels.shape[:2], image_size=config.model.image_size, unpadded=unpadded
+        labels = regions.by_region(
+            labels,
+            is_thing=label_space.is_thing,
+            image_size=config.model.image_size,
+            unpadded=unpadded,
         )
-        labels = by_region(labels, is_thing=label_space.is_thing, inside=inside)
+        rule, split_ids = regions.RULE, False
     decoded, sure = (
         eval_data.restore(
             array,
@@ -382,8 +385,8 @@ def _result(
         label_space,
         min_area=config.evaluation.min_area,
         merge=config.evaluation.merge_stuff,
-        rule=config.data.ids,
-        split_ids=config.evaluation.split_ids,
+        rule=rule,
+        split_ids=split_ids,
         magnified=eval_data.magnification(
             labels.shape[:2],
             image_size=config.model.image_size,

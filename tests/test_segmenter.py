@@ -109,7 +109,8 @@ def test_a_thing_is_a_connected_region_where_ids_are_not_used(segmenter, photos)
     expected = by_region(
         np.stack([semantic, semantic], -1),
         is_thing=labels.is_thing,
-        inside=(height, width),
+        image_size=(height, width),
+        unpadded=(height, width),
     )[..., 1]
     pairs = np.unique([found.panoptic.ids.ravel(), expected.ravel()], axis=1)
     assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == len(pairs[0])

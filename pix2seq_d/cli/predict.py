@@ -132,7 +132,10 @@ def main(argv: list[str]) -> None:
         return
     trained = checkpoint.load(values.checkpoint)
     # A bad value is refused before anything is written.
-    trained.config.replaced(diffusion=sampler_flags.given(values))
+    trained.config.replaced(
+        diffusion=sampler_flags.given(values),
+        evaluation={"instances": values.instances},
+    )
     clips = trained.config.model.num_cond_frames and not values.single_images
     # A model of images takes an animation for its first picture.
     animation = path.suffix.lower() == ".gif"

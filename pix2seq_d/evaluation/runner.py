@@ -21,8 +21,8 @@ from pix2seq_d.evaluation.counts import Counts
 from pix2seq_d.evaluation.diagnosis import diagnose
 from pix2seq_d.evaluation.image_scores import ImageScore, Report, check_once, reports
 from pix2seq_d.evaluation.overlap import compare
+from pix2seq_d.inference import regions
 from pix2seq_d.inference.postprocess import to_panoptic
-from pix2seq_d.inference.regions import by_region
 from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -250,11 +250,15 @@ def finish(
       unpadded: (height, width) of the content in the network's image.
       original: (H, W) of the image as read.
     """
+    rule, split_ids = settings.rule, settings.split_ids
     if settings.by_region:
-        inside = eval_data.content_of_mask(
-            labels.shape[:2], image_size=settings.image_size, unpadded=unpadded
+        labels = regions.by_region(
+            labels,
+            is_thing=label_space.is_thing,
+            image_size=settings.image_size,
+            unpadded=unpadded,
         )
-        labels = by_region(labels, is_thing=label_space.is_thing, inside=inside)
+        rule, split_ids = regions.RULE, False
     restored = eval_data.restore(
         labels, image_size=settings.image_size, unpadded=unpadded, original=original
     )
@@ -263,8 +267,8 @@ def finish(
         label_space,
         min_area=settings.min_area,
         merge=settings.merge_stuff,
-        rule=settings.rule,
-        split_ids=settings.split_ids,
+        rule=rule,
+        split_ids=split_ids,
         magnified=eval_data.magnification(
             labels.shape[:2],
             image_size=settings.image_size,

@@ -105,6 +105,7 @@ def by_region(
     number = jnp.where(is_thing, number, jnp.where(decoded == VOID, 0, decoded))
     area = jnp.zeros(label_space.num_classes + decoded.size + 1, jnp.int32)
     area = area.at[number].add(rows[:, None] * columns)
-    is_segment = (number > 0) & (area[number] >= config.evaluation.min_area)
-    semantic = jnp.where(is_segment, decoded, VOID)
-    return semantic, jnp.where(is_segment, number, 0), semantic == decoded
+    is_kept = (area >= jnp.maximum(config.evaluation.min_area, 1)).at[0].set(False)
+    instance = jnp.where(is_kept, jnp.cumsum(is_kept), 0)[number]  # 1, 2, ...
+    semantic = jnp.where(is_kept[number], decoded, VOID)
+    return semantic, instance, semantic == decoded

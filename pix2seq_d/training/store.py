@@ -42,9 +42,15 @@ def _write_whole_arrays() -> None:
     """Makes Orbax write an array that many devices hold from one of them.
 
     By default each of n devices writes an n-th of it, which a program for every shape
-    cuts out: the first save of a training waits for hundreds of compilations.
+    cuts out: the first save of a training waits for hundreds of compilations. Orbax
+    asks the process, not the manager, so all that this process saves is written so.
     """
-    handler = ocp.type_handlers.ArrayHandler(use_replica_parallel=False)
+    default = ocp.type_handlers.get_type_handler(jax.Array)
+    handler = ocp.type_handlers.ArrayHandler(
+        use_replica_parallel=False,
+        # Shapes as each process wrote them; Orbax compares them at the end of a save.
+        array_metadata_store=getattr(default, "_array_metadata_store", None),
+    )
     ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
 
 

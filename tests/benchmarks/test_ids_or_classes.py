@@ -38,15 +38,6 @@ def test_one_part_is_exchanged_and_the_other_stays():
     assert true_classes[0, :, 1].tolist() == [0, 4, 0, 5, 0, 5]
 
 
-def test_connected_regions_are_things_of_their_own_and_stuff_has_no_id():
-    found = ids_or_classes.exchanged(MASK, TRUTH, LABELS)
-    regions = found["its classes, connected regions"][0]
-    assert (regions[:, 0] == MASK[0, :, 0]).all()
-    a, b, *rest = regions[:, 1].tolist()
-    assert a == b != 0
-    assert rest[0] == rest[2] == 0 and len({a, rest[1], rest[3]}) == 3
-
-
 @pytest.fixture(scope="module")
 def workdir(micro, tmp_path_factory):
     path = tmp_path_factory.mktemp("work") / "mine"

@@ -70,6 +70,19 @@ def test_a_folder_of_all_sorts(workdir, photo, tmp_path, capsys):
         assert names == {f"{n}.{suffix}" for n in ("dot", "print", "moves", "phone")}
 
 
+def test_things_are_connected_regions_where_that_is_asked_for(workdir, photo, tmp_path):
+    photo.save(tmp_path / "a.png")
+    counts = []
+    for instances in ("ids", "regions"):
+        output = tmp_path / instances
+        flags = f"--instances={instances}", "--min_area=0", "--formats=panoptic"
+        argv = argv_of(workdir, tmp_path / "a.png", output, *flags)
+        assert app.run(predict.main, "predict", argv) == 0
+        (found,) = json.loads((output / "panoptic.json").read_text())["annotations"]
+        counts.append(len(found["segments_info"]))
+    assert counts[0] != counts[1] > 5
+
+
 def test_a_gif_alone_is_its_first_picture_for_a_model_of_images(
     workdir, photo, tmp_path, capsys
 ):

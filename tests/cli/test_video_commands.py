@@ -223,6 +223,25 @@ def predicted(workdir, clip, tmp_path_factory):
     return output
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--instances=ids"], "--instances is for images; leave it out for videos"),
+        (["--batch_size=2"], "--batch_size is for images; leave it out for videos"),
+        (
+            ["--single_images", "--instances=regions"],
+            "evaluation.instances='regions': a model of videos",
+        ),
+    ],
+)
+def test_what_is_of_images_is_refused(workdir, clip, tmp_path, capsys, flags, words):
+    output = tmp_path / "out"
+    argv = predict_argv(workdir, clip, output, *flags)
+    assert app.run(predict.main, "predict", argv) == 1
+    assert words in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not output.exists()
+
+
 def test_a_video_becomes_maps_tracks_and_a_video(predicted, frames):
     assert list(maps_of(predicted)) == [f"{k:05d}.png" for k in range(len(frames))]
     content = json.loads((predicted / "panoptic.json").read_text())

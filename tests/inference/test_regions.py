@@ -1,21 +1,27 @@
 """Things as connected regions, on the host and as exported programs find them."""
 
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pix2seq_d import segmenter
 from pix2seq_d.config import Config, ConfigError
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.data.evaluation import content_of_mask
-from pix2seq_d.export import vote
+from pix2seq_d.evaluation import runner
+from pix2seq_d.export import program, vote
 from pix2seq_d.export.regions import root_of_regions
 from pix2seq_d.inference.device_postprocess import times_shown
 from pix2seq_d.inference.postprocess import to_panoptic
-from pix2seq_d.inference.regions import by_region, number_regions
-from pix2seq_d.instance_ids import COCO, IdRule
+from pix2seq_d.inference.predictor import eval_settings
+from pix2seq_d.inference.regions import RULE, by_region, number_regions
+from pix2seq_d.instance_ids import COCO, KITTI_STEP, IdRule
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.panoptic import from_channels
+from pix2seq_d.sharding import mesh as meshes
 
 # Semantic 1 is stuff, 2 and 3 are things.
 SPACE = LabelSpace(
@@ -72,24 +78,131 @@ def test_a_long_region_is_one():
     assert set(np.unique(root)) == {0, 81}
 
 
+def test_regions_as_long_as_a_mask_take_few_rounds():
+    """Rows that hang together at alternate ends; 5,000 px from one to the other."""
+    snake = np.zeros((101, 100), int)
+    snake[::2] = 2
+    snake[1::4, -1], snake[3::4, 0] = 2, 2
+    rounds = 0
+
+    def count(_):
+        nonlocal rounds
+        rounds += 1
+
+    def counted(condition, body, state):
+        def told(state):
+            jax.debug.callback(count, state[1])
+            return body(state)
+
+        return while_loop(condition, told, state)
+
+    while_loop = jax.lax.while_loop
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.lax, "while_loop", counted)
+        root = root_of_regions(jnp.asarray(snake), jnp.asarray(snake == 2))
+    jax.effects_barrier()
+    assert set(np.unique(root)) == {0, snake.size}
+    assert 0 < rounds < 20
+
+
 def test_a_stuff_class_is_one_and_void_none_whatever_the_ids():
     labels = np.array([[[2, 5], [2, 1], [1, 5], [0, 4], [2, 5], [3, 0], [1, 1]]])
-    made = by_region(labels, is_thing=IS_THING, inside=(1, 7))
+    made = by_region(labels, is_thing=IS_THING, image_size=(1, 7), unpadded=(1, 7))
     np.testing.assert_array_equal(made[..., 0], labels[..., 0])
     a, b, sky, void, c, door, more_sky = made[0, :, 1].tolist()
     assert void == 0 and a == b and sky == more_sky
     assert len({void, a, sky, c, door}) == 5
 
 
+# Two cars that touch in the padding alone.
+APART = np.array([[2, 1, 2], [2, 2, 2]]).repeat(8, axis=0).repeat(8, axis=1)
+OF_IMAGE = {"image_size": (32, 48), "unpadded": (16, 48)}
+
+
 def test_what_lies_in_the_padding_connects_nothing():
-    semantic = np.array([[2, 1, 2], [2, 2, 2]])
-    labels = np.stack([semantic, np.zeros_like(semantic)], -1)
-    inside = content_of_mask((2, 3), image_size=(8, 6), unpadded=(4, 6))
-    assert inside == (1, 3)
-    whole = by_region(labels, is_thing=IS_THING, inside=(2, 3))
-    assert whole[0, 0, 1] == whole[0, 2, 1]
-    cut = by_region(labels, is_thing=IS_THING, inside=inside)
-    assert cut[0, 0, 1] != cut[0, 2, 1]
+    labels = np.stack([APART, np.zeros_like(APART)], -1)
+    assert content_of_mask((16, 24), **OF_IMAGE) == (8, 24)
+    whole = by_region(labels, is_thing=IS_THING, image_size=(32, 48), unpadded=(32, 48))
+    assert whole[0, 0, 1] == whole[0, -1, 1]
+    cut = by_region(labels, is_thing=IS_THING, **OF_IMAGE)
+    assert cut[0, 0, 1] != cut[0, -1, 1]
+
+
+def test_evaluation_and_segmenter_leave_out_the_padding():
+    labels = np.stack([APART, np.full_like(APART, 7)], -1)
+    config = Config().replaced(
+        model={"image_size": (32, 48), "mask_size": (16, 24), "num_classes": 4},
+        evaluation={"min_area": 0, "instances": "regions"},
+    )
+    mesh = meshes.make_mesh(jax.devices()[:1])
+    scored = runner.finish(
+        labels,
+        SPACE,
+        eval_settings(config, mesh),
+        unpadded=(16, 48),
+        original=(16, 48),
+    )
+    shown = segmenter._result(
+        np.zeros((16, 48, 3), np.uint8),
+        labels,
+        np.ones((16, 24)),
+        SPACE,
+        config,
+        unpadded=(16, 48),
+    ).panoptic
+    for found in (scored, shown):
+        areas = sorted((s.category_id, found.areas[s.id]) for s in found.segments)
+        assert areas == [(20, 256), (20, 256), (70, 256)]
+
+
+def test_ids_of_regions_are_not_split_and_cost_no_memory():
+    """133 classes of noise: a table of ids, classes and classes would have 445 MB."""
+    space = LabelSpace(
+        tuple(Category(k, f"c{k}", k > 53, (k, 0, 0)) for k in range(1, 134))
+    )
+    semantic = np.random.default_rng(0).integers(0, 134, (256, 256))
+    config = Config().replaced(
+        model={"image_size": (256, 256), "mask_size": (256, 256)},
+        evaluation={"min_area": 2, "split_ids": True, "instances": "regions"},
+        data={"ids": KITTI_STEP},
+    )
+    settings = eval_settings(config, meshes.make_mesh(jax.devices()[:1]))
+    tracemalloc.start()
+    found = runner.finish(
+        np.stack([semantic, semantic], -1),
+        space,
+        settings,
+        unpadded=(256, 256),
+        original=(256, 256),
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.segments) > 100
+    assert peak < 250e6
+
+
+def test_an_exported_program_leaves_out_the_padding_of_each_image(monkeypatch):
+    labels = np.stack([APART, np.full_like(APART, 7)], -1).astype(np.int32)
+    config = Config().replaced(
+        model={"image_size": (32, 48), "mask_size": (16, 24), "num_classes": 4},
+        evaluation={"min_area": 0, "instances": "regions"},
+    )
+    masks = np.stack([labels, labels]), np.ones((2, 16, 24), np.float32)
+    monkeypatch.setattr(program.image, "predict", lambda *_, **__: masks)
+
+    def run(images, sizes):
+        return program.segment(
+            None, images, sizes, np.uint32(0), config=config, label_space=SPACE
+        )
+
+    # The first photo fills half of the network's image, the second all of it.
+    images, sizes = np.zeros((2, 32, 48, 3), np.uint8), np.array([[16, 48], [32, 48]])
+    made = jax.export.export(jax.jit(run), platforms=("cpu", "cuda", "tpu"))
+    semantic, instance, _ = made(images, sizes).call(images, sizes)
+    assert set(np.unique(semantic)) == {0, 20, 70}
+    for row, cars in ((0, 2), (1, 1)):
+        ids = np.unique(np.asarray(instance[row])[np.asarray(semantic[row]) == 20])
+        assert len(ids) == cars and ids.max() < 4
 
 
 @pytest.mark.parametrize("rule", [COCO, IdRule(stuff=False)])
@@ -131,15 +244,13 @@ def test_exported_programs_find_the_same_segments(
         label_space=SPACE,
     )
     found = np.stack([semantic, instance], -1)
-    inside = content_of_mask((16, 16), image_size=(32, 32), unpadded=unpadded)
-    told = by_region(labels, is_thing=IS_THING, inside=inside)
+    told = by_region(labels, is_thing=IS_THING, image_size=(32, 32), unpadded=unpadded)
     expected = to_panoptic(
         eval_data.restore(told, **sizes),
         SPACE,
         min_area=min_area,
         merge=False,
-        rule=rule,
-        split_ids=split_ids,
+        rule=RULE,
         magnified=eval_data.magnification((16, 16), **sizes),
     )
     shown = eval_data.restore(found, **sizes)
@@ -149,6 +260,7 @@ def test_exported_programs_find_the_same_segments(
         (s.category_id, expected.areas[s.id]) for s in expected.segments
     )
     np.testing.assert_array_equal(agrees, semantic == labels[..., 0])
+    assert instance.max() <= len(np.unique(told[..., 1]))  # no number of a pixel
 
 
 @pytest.mark.parametrize(
