@@ -19,6 +19,7 @@ sys.path.append(str(ROOT / "benchmarks"))  # where a script there finds `speed`
 
 import encode as encode_command  # noqa: E402
 import sample as sample_command  # noqa: E402
+import save as save_command  # noqa: E402
 from speed import command, cost, op_times, report, workloads  # noqa: E402
 from speed.command import Item  # noqa: E402
 from speed.timing import Runner, Work  # noqa: E402
@@ -86,6 +87,19 @@ def test_a_training_step_is_measured_with_its_memory(micro, tmp_path):
     assert cost["flops"] == pytest.approx(cost["xla_flops"], rel=CLOSE)
     rate = cost["model_flops"] / seconds["median"] / 1e12
     assert cost["mfu"] == pytest.approx(rate / found["peaks"]["product"])
+
+
+def test_saving_is_measured_save_by_save(micro, tmp_path, capsys):
+    output = tmp_path / "save.json"
+    argv = ["--config=shapes:tiny", *micro, "--saves=2", f"--output={output}"]
+    assert app.run(save_command.main, "save", argv) == 0
+    jax.config.update("jax_enable_compilation_cache", True)  # as for all other tests
+    found = json.loads(output.read_text())
+    assert "on 8 devices" in capsys.readouterr().out
+    assert found["arrays"] > 300 and found["bytes"] > 1e5
+    assert len(found["saves"]) == 2
+    for row in found["saves"]:
+        assert 0 < row["held_up_s"] <= row["whole_s"]
 
 
 def test_a_revision_beside_itself(micro, tmp_path, capsys):
