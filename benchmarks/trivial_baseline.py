@@ -31,8 +31,7 @@ from pix2seq_d.evaluation import table
 from pix2seq_d.evaluation.pq import PanopticQuality
 from pix2seq_d.evaluation.text_table import percent
 from pix2seq_d.inference.postprocess import to_panoptic
-from pix2seq_d.inference.regions import number_regions
-from pix2seq_d.instance_ids import IdRule
+from pix2seq_d.inference.regions import RULE, number_regions
 from pix2seq_d.labels import VOID, LabelSpace
 from pix2seq_d.panoptic import PanopticMap, resize_nearest
 from pix2seq_d.progress import Progress
@@ -135,7 +134,7 @@ def segments(
     """Things as connected regions, a stuff class as one, without the small ones."""
     region = number_regions(semantic, is_thing=label_space.is_thing)
     labels = np.stack([semantic, region], -1)
-    return to_panoptic(labels, label_space, min_area=min_area, rule=IdRule(stuff=False))
+    return to_panoptic(labels, label_space, min_area=min_area, rule=RULE)
 
 
 def score(
