@@ -14,7 +14,8 @@ VERSION = re.search(
 
 PACKAGES = setuptools.find_packages(include=["pix2seq_d", "pix2seq_d.*"])
 
-TEST = ["pytest>=8", "pytest-xdist>=3.6"]
+# filelock: workers share a folder of compiled programs (tests/conftest.py).
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "filelock>=3.12"]
 
 # Its smaller build is of x86 alone; neither has wheels for Python 3.14 (2026-11-27).
 TENSORFLOW = [

@@ -5,11 +5,12 @@ import tempfile
 from importlib.metadata import version
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Tests compile the same program again and again. Every process keeps its own and for
-# this run: a test should not depend on an earlier one, and JAX does not write these
-# files in one go, so that another process, such as a test's own, could read a half.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pix2seq_d_compiled_")
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # in the processes of tests
+# Tests compile the same program again and again: what one worker has compiled is there
+# for the others, for this run. Those of pytest-xdist inherit the folder's name.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pix2seq_d_")
+# In the processes of tests, which are killed, perhaps half-way through a file.
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
 # The suite compiles much and computes little: no optimization, and one thread each, for
 # the other cores have tests of their own.
 os.environ.setdefault(
@@ -35,7 +36,10 @@ from PIL import Image
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_enable_compilation_cache", True)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)
+# With a limit JAX locks its files: none is read that another writes. Each new one looks
+# at all, so those that take as long to write are left out.
+jax.config.update("jax_compilation_cache_max_size", 10**10)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 # Tracing makes many small objects: Python's 700 cost it a third more.
@@ -47,7 +51,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 CATEGORIES = [

@@ -11,7 +11,7 @@ import pytest
 from pix2seq_d import config as config_lib
 from pix2seq_d import instance_ids
 from pix2seq_d.dry_run import measure, sampling
-from pix2seq_d.models import Pix2SeqD, parameter_count
+from pix2seq_d.models import parameter_count, variable_shapes
 from pix2seq_d.training import length
 
 FILES = [
@@ -40,7 +40,7 @@ def shapes_of(config):
 
 @functools.cache
 def eval_shapes(model):
-    return jax.eval_shape(Pix2SeqD(model).init, jax.random.key(0))["params"]
+    return variable_shapes(model)["params"]
 
 
 def example_of_program(config):

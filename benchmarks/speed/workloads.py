@@ -159,7 +159,11 @@ def _estimate_of(model: Pix2SeqD) -> Any:
 
 
 def _variables(model: Pix2SeqD) -> Any:
-    return jax.eval_shape(model.init, jax.random.key(0))
+    try:
+        from pix2seq_d.models import variable_shapes
+    except ImportError:  # revisions whose `init` may be traced
+        return jax.eval_shape(model.init, jax.random.key(0))
+    return variable_shapes(model.config)
 
 
 def _encode(variables: Any, images: jax.Array, *, model: Pix2SeqD) -> Any:
@@ -188,7 +192,8 @@ def _first_training(config: Any) -> tuple[Any, tuple[Any, ...]]:
     """The step of revisions before `training.program`, as their loop jits it."""
     model = Pix2SeqD(config.model, dtype=jnp.dtype(config.train.dtype))
     optimizer = optimizers.make(config.optimizer, num_steps=config.train.num_steps)
-    init = functools.partial(states.init, model=model, optimizer=optimizer)
+    fresh = states.init  # pyright: ignore[reportAttributeAccessIssue]
+    init = functools.partial(fresh, model=model, optimizer=optimizer)
     step = functools.partial(
         train_step,
         model=model,
@@ -219,8 +224,8 @@ def _filled(shapes: Any) -> Any:
 def _value(name: str, leaf: Any) -> Any:
     """What an argument with this name and shape is filled with.
 
-    Weights are small: compiling a model's own `init` can take minutes. Labels come in
-    runs, as the loss weights count pixels of ids; counters and moments are 0.
+    Weights are small, for revisions differ in how they draw them. Labels come in runs,
+    as the loss weights count pixels of ids; counters and moments are 0.
     """
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         key = jax.random.key(2)

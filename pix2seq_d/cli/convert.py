@@ -83,7 +83,7 @@ def main(argv: list[str]) -> None:
     made = transfer(
         [start.with_label_note(source, labels) for source in read],
         config.model,
-        key=jax.random.key(config.train.seed, impl="unsafe_rbg"),
+        key=jax.random.key(config.train.seed),
     )
     save(made, output, config=config, labels=labels)
     print(made.report)

@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -65,7 +66,7 @@ def slots_of(config: ResNetConfig, origin: Origin) -> list[Slot]:
         lambda key: ResNet(config).init(key, jnp.zeros((1, 64, 64, 3)), train=False),
         jax.random.key(0),
     )
-    shapes = {name: leaf.shape for name, leaf in leaves_of(made)}
+    shapes = {name: leaf.shape for name, leaf in leaves_of(nn.meta.unbox(made))}
     slots = []
     for layer in _layers(config):
         for kind, array in _ARRAYS:

@@ -125,18 +125,13 @@ def _origin(path: str, sources: Sequence[Source]) -> int | None:
 def _draw(
     model: Pix2SeqD, paths: Sequence[str], key: jax.Array | None
 ) -> dict[str, jax.Array]:
-    """Fresh arrays under the given paths; compiles the draws of these alone."""
+    """Fresh arrays under the given paths."""
     if not paths:
         return {}
     if key is None:
-        # As the training loop draws: Threefry takes three times as long to compile.
-        key = jax.random.key(0, impl="unsafe_rbg")
-
-    def draw(key: jax.Array) -> dict[str, jax.Array]:
-        made = dict(matching.leaves_of(model.init(key)))
-        return {path: made[path] for path in paths}
-
-    return jax.jit(draw)(key)
+        key = jax.random.key(0)
+    made = dict(matching.leaves_of(model.init(key)))
+    return {path: made[path] for path in paths}
 
 
 def _require_fit(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import DecoderConfig
 from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.attention_kernel import Kernel
+from pix2seq_d.models.initialisers import glorot, tiny, zeros
 from pix2seq_d.models.layers import (
     Attention,
     FeedForward,
@@ -20,11 +21,9 @@ from pix2seq_d.models.layers import (
     conv,
     dense,
     depth_to_space,
-    glorot,
     group_norm,
     keys_values,
     layer_norm,
-    tiny,
     upsample,
 )
 from pix2seq_d.models.strips import Strips, cut, join, number_of, of_each
@@ -111,7 +110,7 @@ class InputConv(nn.Module):
             whole = jnp.concatenate([x, share], axis=-1)
             shape = (self.stride, self.stride, whole.shape[-1], self.features)
             kernel = self.param("kernel", glorot, shape)
-            self.param("bias", nn.initializers.zeros, (self.features,))
+            self.param("bias", zeros, (self.features,))
             return _patches(whole, kernel, self.dtype)
         kernel: jax.Array = self.get_variable("params", "kernel")
         return _patches(x, kernel[:, :, : x.shape[-1]], self.dtype) + share

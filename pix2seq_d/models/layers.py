@@ -1,4 +1,4 @@
-"""Layers shared by encoder, pyramid and decoder, with the reference's initialisers."""
+"""Layers shared by encoder, pyramid and decoder."""
 
 import math
 from collections.abc import Callable
@@ -11,16 +11,10 @@ import jax.numpy as jnp
 from pix2seq_d.models.attention_kernel import Kernel, attend
 from pix2seq_d.models.convolution import convolve
 from pix2seq_d.models.gelu import gelu
+from pix2seq_d.models.initialisers import Initialiser, glorot, ones, zeros
 from pix2seq_d.models.strips import with_neighbours
 
 Dtype = Any
-
-# Keras' Glorot uniform. On a kernel of three axes it takes the leading axis for
-# a convolution window, which is what the attention of the reference does
-# (spec 4.3, box); jax's default axes mean the same.
-glorot = nn.initializers.glorot_uniform()
-# Output layers start at almost 0 (spec 4.6).
-tiny = nn.initializers.variance_scaling(1e-10, "fan_avg", "uniform")
 
 # Keras BatchNorm momentum 0.9: moving = 0.9 old + 0.1 batch (spec 4.2).
 BATCH_NORM_MOMENTUM = 0.9
@@ -30,7 +24,13 @@ BATCH_NORM_MOMENTUM = 0.9
 # element-wise, costs the same, and is rounded once there.
 def layer_norm(name: str) -> nn.LayerNorm:
     """LayerNorm with epsilon 1e-6, to float32 (spec 4.3)."""
-    return nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name=name)
+    return nn.LayerNorm(
+        epsilon=1e-6,
+        scale_init=ones,
+        bias_init=zeros,
+        dtype=jnp.float32,
+        name=name,
+    )
 
 
 def group_norm(
@@ -48,7 +48,14 @@ def group_norm(
       strips: that an image is cut into (`strips.cut`).
     """
     groups = math.gcd(channels, max(min((width or channels) // 4, 32), 1))
-    norm = nn.GroupNorm(num_groups=groups, epsilon=1e-5, dtype=jnp.float32, name=name)
+    norm = nn.GroupNorm(
+        num_groups=groups,
+        epsilon=1e-5,
+        scale_init=ones,
+        bias_init=zeros,
+        dtype=jnp.float32,
+        name=name,
+    )
     if strips == 1:
         return norm
     # It sums over all axes but the first and the last.
@@ -62,7 +69,7 @@ def conv(
     dtype: Dtype,
     *,
     stride: int = 1,
-    kernel_init: nn.initializers.Initializer = glorot,
+    kernel_init: Initialiser = glorot,
     strips: int = 1,
 ) -> Callable[[jax.Array], jax.Array]:
     """Square convolution with bias, TensorFlow's SAME padding, Glorot kernel.
@@ -84,6 +91,7 @@ def conv(
         strides=(stride, stride),
         padding="SAME" if strips == 1 else ((0, 0), (before, after)),
         kernel_init=kernel_init,
+        bias_init=zeros,
         dtype=dtype,
         conv_general_dilated=convolve,
         name=name,
@@ -95,7 +103,9 @@ def conv(
 
 def dense(features: int, name: str, dtype: Dtype) -> nn.Dense:
     """Dense layer with bias and Glorot kernel."""
-    return nn.Dense(features, kernel_init=glorot, dtype=dtype, name=name)
+    return nn.Dense(
+        features, kernel_init=glorot, bias_init=zeros, dtype=dtype, name=name
+    )
 
 
 class KeyValue(NamedTuple):
@@ -140,14 +150,14 @@ class Attention(nn.Module):
         kernel = self.param(
             "out_kernel", glorot, (self.num_heads, self.head_dim, x.shape[-1])
         )
-        bias = self.param("out_bias", nn.initializers.zeros, (x.shape[-1],))
+        bias = self.param("out_bias", zeros, (x.shape[-1],))
         y = jnp.einsum("blhd,hde->ble", y, kernel.astype(self.dtype))
         return y + bias.astype(self.dtype)
 
     def _project(self, x: jax.Array, name: str) -> jax.Array:
         shape = (x.shape[-1], self.num_heads, self.head_dim)
         kernel = self.param(f"{name}_kernel", glorot, shape)
-        bias = self.param(f"{name}_bias", nn.initializers.zeros, shape[1:])
+        bias = self.param(f"{name}_bias", zeros, shape[1:])
         return _heads(x, kernel, bias, self.dtype)
 
 

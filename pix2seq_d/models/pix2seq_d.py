@@ -12,6 +12,7 @@ from pix2seq_d import analog_bits, code_logits
 from pix2seq_d.config import ModelConfig
 from pix2seq_d.diffusion import process
 from pix2seq_d.models import decoder as decoders
+from pix2seq_d.models import initialisers
 from pix2seq_d.models.attention_kernel import Kernel
 from pix2seq_d.models.decoder import MaskDecoder, Prepared
 from pix2seq_d.models.encoder import ImageEncoder
@@ -113,8 +114,18 @@ class Pix2SeqD:
             self.strips,
         )
 
-    def init(self, key: jax.Array) -> Variables:
-        """Draws fresh variables {'params', 'batch_stats'}, float32."""
+    def init(self, key: jax.Array, places: Any = None) -> Variables:
+        """Draws fresh variables {'params', 'batch_stats'}, float32.
+
+        Args:
+          key: [] of `jax.random.key`, of no function that is traced (NumPy draws);
+            gives the same weights on any device.
+          places: tree of shardings like the result, None for the default device.
+        """
+        return initialisers.draw(_boxed_shapes(self.config), key, places)
+
+    def boxed_init(self, key: jax.Array) -> Variables:
+        """`init` by Linen, whose draws are others: for shapes and initialisers."""
         config = self.config
         encoder_key, pyramid_key, decoder_key = jax.random.split(key, 3)
         params, stats = {}, {}
@@ -394,12 +405,12 @@ def variable_shapes(config: ModelConfig) -> Variables:
 
     They are those of every compute dtype, `remat` and `attention`.
     """
-    return jax.tree.map(lambda leaf: leaf, _variable_shapes(config))  # the caller's own
+    return nn.meta.unbox(_boxed_shapes(config))
 
 
 @functools.lru_cache(maxsize=8)  # tracing the full-size model takes seconds
-def _variable_shapes(config: ModelConfig) -> Variables:
-    return jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+def _boxed_shapes(config: ModelConfig) -> Variables:
+    return jax.eval_shape(Pix2SeqD(config).boxed_init, jax.random.key(0))
 
 
 def _apply(module: nn.Module, variables: Any, *args: Any, **kwargs: Any) -> Any:

@@ -9,14 +9,13 @@ import jax.numpy as jnp
 from pix2seq_d.config import ResNetConfig
 from pix2seq_d.models import remat
 from pix2seq_d.models.convolution import convolve
+from pix2seq_d.models.initialisers import fan_in, ones, zeros
 from pix2seq_d.models.layers import BATCH_NORM_MOMENTUM
 from pix2seq_d.models.strips import Strips, cut, join, number_of, with_neighbours
 
 BASE_WIDTHS = (64, 128, 256)
 GROUP_STRIDES = (1, 2, 2)
 BATCH_NORM_EPSILON = 1e-5
-
-_fan_in = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
 class ConvNorm(nn.Module):
@@ -54,17 +53,17 @@ class ConvNorm(nn.Module):
             strides=(self.stride, self.stride),
             padding=(rows, (side, side)),
             use_bias=False,
-            kernel_init=_fan_in,
+            kernel_init=fan_in,
             dtype=self.dtype,
             conv_general_dilated=convolve,
             name="conv",
         )(x)
-        init = nn.initializers.zeros if self.zero_scale else nn.initializers.ones
         return nn.BatchNorm(
             use_running_average=not train,
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
-            scale_init=init,
+            scale_init=zeros if self.zero_scale else ones,
+            bias_init=zeros,
             dtype=jnp.float32,
             name="norm",
         )(x)

@@ -137,9 +137,7 @@ def train(
 
 def fresh_state(config: Config, labels: LabelSpace, program: Program) -> TrainState:
     """The state at step 0: drawn, or from the weights that `init` names."""
-    # Threefry would be compiled once for every parameter: three times as long.
-    # The price: a seed may give other weights on another kind of device.
-    key = jax.random.key(config.train.seed, impl="unsafe_rbg")
+    key = jax.random.key(config.train.seed)
     started = start.start(config, labels, key=key)
     if started is None:
         return program.init(key)

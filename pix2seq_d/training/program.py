@@ -1,4 +1,4 @@
-"""What a config compiles to: model, optimizer, and the jitted init and step."""
+"""What a config compiles to: model, optimizer, and the jitted step."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from pix2seq_d.config import Config, ConfigError
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Pix2SeqD, variable_shapes
 from pix2seq_d.models.attention_choice import model_on
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding import rules
@@ -32,7 +32,7 @@ class Program:
       state: `TrainState` of `ShapeDtypeStruct`s, with shardings.
       batch: {'image', 'labels', for clips 'past'} of `ShapeDtypeStruct`s, with
         shardings.
-      init: jitted, key -> state.
+      init: key -> state.
       step: jitted, (state, batch, key[, goes_on]) -> (state, scalars); takes the
         state's buffers for its own.
     """
@@ -79,9 +79,15 @@ def make(config: Config, mesh: Mesh) -> Program:
         freeze_batch_norm=train.freeze_batch_norm,
     )
     optimizer = optimizers.make(config.optimizer, num_steps=train.num_steps)
-    init = functools.partial(states.init, model=model, optimizer=optimizer)
-    state = rules.abstract(jax.eval_shape(init, jax.random.key(0)), mesh)
+    fresh = functools.partial(states.fresh, optimizer=optimizer)
+    shapes = jax.eval_shape(fresh, variable_shapes(config.model))
+    state = rules.abstract(shapes, mesh)
     places = jax.tree.map(lambda leaf: leaf.sharding, state)
+
+    def init(key: jax.Array) -> TrainState:
+        variables = model.init(key, places.variables)
+        return jax.jit(fresh, out_shardings=places)(variables)
+
     step = functools.partial(
         train_step,
         model=model,
@@ -99,7 +105,7 @@ def make(config: Config, mesh: Mesh) -> Program:
         optimizer=optimizer,
         state=state,
         batch=_batch(config, mesh),
-        init=jax.jit(init, out_shardings=places),
+        init=init,
         step=jax.jit(
             step,
             out_shardings=(places, meshes.replicated(mesh)),

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from pix2seq_d.models import Pix2SeqD
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +27,8 @@ class TrainState:
     opt_state: Any
 
 
-def init(
-    key: jax.Array, *, model: Pix2SeqD, optimizer: optax.GradientTransformation
-) -> TrainState:
-    """Fresh state; the average starts at the weights (spec 5.1)."""
-    variables = model.init(key)
+def fresh(variables: Any, *, optimizer: optax.GradientTransformation) -> TrainState:
+    """State at step 0; the average starts at the weights (spec 5.1)."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,

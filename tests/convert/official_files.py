@@ -10,7 +10,7 @@ from pix2seq_d.config import (
     ResNetConfig,
 )
 from pix2seq_d.convert import official_names
-from pix2seq_d.models import ModelConfig, Pix2SeqD
+from pix2seq_d.models import ModelConfig, variable_shapes
 
 MICRO = ModelConfig(
     image_size=(32, 32),
@@ -30,7 +30,7 @@ MICRO = ModelConfig(
 
 
 def abstract(config):
-    return jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))
+    return variable_shapes(config)
 
 
 def drawn(config):

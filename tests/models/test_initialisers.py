@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import re
 
 import jax
@@ -16,7 +17,9 @@ from pix2seq_d.config import (
     EncoderConfig,
     ResNetConfig,
 )
-from pix2seq_d.models import ModelConfig, Pix2SeqD
+from pix2seq_d.models import ModelConfig, Pix2SeqD, variable_shapes
+from pix2seq_d.sharding import mesh as meshes
+from pix2seq_d.sharding import rules
 from pix2seq_d.training import step as steps
 
 # What a kind of array starts with: (pattern of its path, rule), the first counts.
@@ -56,8 +59,7 @@ def leaves():
         encoder=EncoderConfig(num_layers=1),
         decoder=DecoderConfig(transformer_layers=1),
     )
-    key = jax.random.key(0, impl="unsafe_rbg")
-    variables = quick_jit(Pix2SeqD(config).init)(key)
+    variables = Pix2SeqD(config).init(jax.random.key(0))
     return [
         (jax.tree_util.keystr(path, simple=True, separator="/"), np.asarray(leaf))
         for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
@@ -107,7 +109,7 @@ def test_the_loss_starts_at_the_logarithm_of_the_codes():
         TINY, bits_per_channel=8, num_classes=134, max_instances=101
     )
     model = Pix2SeqD(config)
-    variables = quick_jit(model.init)(jax.random.key(0, impl="unsafe_rbg"))
+    variables = model.init(jax.random.key(0))
     loss, _ = quick_jit(
         functools.partial(steps.batch_loss, model=model, diffusion=DiffusionConfig())
     )(
@@ -117,3 +119,38 @@ def test_the_loss_starts_at_the_logarithm_of_the_codes():
         jax.random.key(1),
     )
     assert float(loss) == pytest.approx(np.log(256), rel=0.01)
+
+
+def test_a_draw_is_that_of_its_path_and_key_alone():
+    drawn = Pix2SeqD(TINY).init(jax.random.key(1))
+    more = dataclasses.replace(TINY.encoder, num_layers=2)
+    other = Pix2SeqD(dataclasses.replace(TINY, encoder=more)).init(jax.random.key(1))
+    again = Pix2SeqD(TINY).init(jax.random.key(2))
+    one, two, third = (tree["params"]["encoder"] for tree in (drawn, other, again))
+    jax.tree.map(np.testing.assert_array_equal, one["layer0"], two["layer0"])
+    kernels = [
+        tree[name]["attention"]["query_kernel"]
+        for tree, name in ((two, "layer0"), (two, "layer1"), (third, "layer0"))
+    ]
+    for a, b in itertools.combinations(kernels, 2):
+        assert np.isclose(a, b).mean() < 0.1
+
+
+def test_devices_share_what_is_drawn():
+    mesh = meshes.make_mesh(fsdp=8)
+    model = Pix2SeqD(TINY)
+    places = jax.tree.map(
+        lambda leaf: leaf.sharding, rules.abstract(variable_shapes(TINY), mesh)
+    )
+    whole = model.init(jax.random.key(0))
+    shared = model.init(jax.random.key(0), places)
+    jax.tree.map(np.testing.assert_array_equal, whole, shared)
+    assert jax.tree.map(lambda leaf: leaf.sharding, shared) == places
+    assert any(not place.is_fully_replicated for place in jax.tree.leaves(places))
+
+
+def test_a_traced_key_is_refused():
+    model = Pix2SeqD(TINY)
+    for traced in (jax.jit(model.init), lambda key: jax.eval_shape(model.init, key)):
+        with pytest.raises(ValueError, match=r"outside of jit and .*variable_shapes"):
+            traced(jax.random.key(0))

@@ -8,7 +8,7 @@ import pytest
 from tiny_model import TINY, with_decoder
 
 from pix2seq_d.config import EncoderConfig, PyramidConfig
-from pix2seq_d.models import Pix2SeqD, embeddings, layers
+from pix2seq_d.models import embeddings, initialisers, layers, variable_shapes
 from pix2seq_d.models.pyramid import FeaturePyramid
 
 
@@ -59,8 +59,9 @@ def test_attention_starts_with_the_limits_of_the_reference(
     heads, head_dim, projection, output
 ):
     attention = layers.Attention(heads, head_dim)
-    key = jax.random.key(0, impl="unsafe_rbg")
-    params = attention.init(key, jnp.zeros((1, 2, 512)))["params"]
+    key = jax.random.key(0)
+    boxed = jax.eval_shape(attention.init, key, jnp.zeros((1, 2, 512)))
+    params = initialisers.draw(boxed["params"], key)
     assert params["query_kernel"].shape == (512, heads, head_dim)
     assert params["out_kernel"].shape == (heads, head_dim, 512)
     assert not params["query_bias"].any()
@@ -95,8 +96,7 @@ def test_attention_averages_the_values_of_its_memory():
 
 
 def test_tiny_kernels_are_glorot_times_1e_5():
-    key = jax.random.key(0, impl="unsafe_rbg")
-    kernel = np.asarray(layers.tiny(key, (3, 3, 64, 64)))
+    kernel = initialisers.tiny.draw(np.random.default_rng(0), (3, 3, 64, 64))
     limit = 1e-5 * np.sqrt(6 / (9 * 128))
     assert np.std(kernel) == pytest.approx(limit / np.sqrt(3), rel=0.02)
     assert np.abs(kernel).max() <= limit
@@ -191,7 +191,7 @@ def test_groups_of_the_decoders_norms():
         return call(*args, **kwargs)
 
     with nn.intercept_methods(record):
-        params = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))["params"]
+        params = variable_shapes(config)["params"]
     decoder = params["decoder"]
     assert decoder["input"]["kernel"].shape[-1] == 64  # the first level's width
     assert groups["input_norm"] == 16

@@ -12,7 +12,7 @@ import pytest
 from tiny_model import TINY, quick_jit, random_batch, random_variables, with_decoder
 
 from pix2seq_d.config import DiffusionConfig, OptimizerConfig
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import Pix2SeqD, variable_shapes
 from pix2seq_d.models.summary import operations
 from pix2seq_d.training import optimizer as optimizers
 from pix2seq_d.training import state as states
@@ -26,8 +26,8 @@ MODEL = Pix2SeqD(CONFIG, jnp.bfloat16)
 def step():
     """(state, outputs, jaxpr) of the traced step."""
     optimizer = optimizers.make(OptimizerConfig(ema_warmup=True), num_steps=9)
-    init = functools.partial(states.init, model=MODEL, optimizer=optimizer)
-    state = jax.eval_shape(init, jax.random.key(0))
+    fresh = functools.partial(states.fresh, optimizer=optimizer)
+    state = jax.eval_shape(fresh, variable_shapes(CONFIG))
     train_step = functools.partial(
         steps.train_step,
         model=MODEL,

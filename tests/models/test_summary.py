@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 from tiny_model import TINY, with_decoder
 
-from pix2seq_d.models import ModelConfig, Pix2SeqD, parameter_count, summary
+from pix2seq_d.models import ModelConfig, parameter_count, summary, variable_shapes
 from pix2seq_d.models.layers import Attention
 
 
@@ -112,7 +112,7 @@ def test_cost_of_the_parts_at_high_resolution():
 )
 def test_every_parameter_is_in_one_part(config):
     parts = summary.summarize(config)
-    params = jax.eval_shape(Pix2SeqD(config).init, jax.random.key(0))["params"]
+    params = variable_shapes(config)["params"]
     assert sum(part.params for part in parts) == parameter_count(params)
     for module in params:
         own = [part for part in parts if part.module == module]

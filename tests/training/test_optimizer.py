@@ -10,7 +10,7 @@ import pytest
 from tiny_model import TINY
 
 from pix2seq_d.config import OptimizerConfig
-from pix2seq_d.models import Pix2SeqD
+from pix2seq_d.models import variable_shapes
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding import rules
 from pix2seq_d.training import encoder_rate, optimizer
@@ -51,7 +51,7 @@ def test_a_warm_up_as_long_as_the_training_stays_finite():
 
 
 def test_kernels_decay_and_nothing_else_does():
-    params = jax.eval_shape(Pix2SeqD(TINY).init, jax.random.key(0))["params"]
+    params = variable_shapes(TINY)["params"]
     kinds = {True: set(), False: set()}
     for path, decayed in jax.tree_util.tree_leaves_with_path(optimizer.decays(params)):
         kinds[decayed].add(path[-1].key)
@@ -167,7 +167,7 @@ def test_the_rate_falls_from_the_last_layer_of_the_encoder_to_the_stem():
 
 
 def test_every_layer_of_the_model_has_its_rate():
-    params = jax.eval_shape(Pix2SeqD(TINY).init, jax.random.key(0))["params"]
+    params = variable_shapes(TINY)["params"]
     made = encoder_rate.factors(params, 1.0, layer_decay=0.5)
     found = set(jax.tree.leaves(made["encoder"]))
     # layer0, input, three blocks, stem
@@ -199,7 +199,7 @@ def test_the_rate_of_the_encoder_acts_on_its_decay_too():
 
 @pytest.mark.parametrize("name", ["adamw", "lamb"])
 def test_the_optimizers_state_has_sharding_rules(name):
-    params = jax.eval_shape(Pix2SeqD(TINY).init, jax.random.key(0))["params"]
+    params = variable_shapes(TINY)["params"]
     config = OptimizerConfig(name=name, encoder_layer_decay=0.9)
     state = jax.eval_shape(optimizer.make(config, num_steps=9).init, params)
     leaves = jax.tree.leaves(rules.shardings(state, meshes.make_mesh(fsdp=8)))

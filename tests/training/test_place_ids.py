@@ -18,7 +18,10 @@ from pix2seq_d.training import state as states
 from pix2seq_d.training import step as steps
 from pix2seq_d.training.place_ids import place, place_batch, places
 
-MODEL = with_decoder(TINY, channel_multipliers=(1,), num_res_blocks=(1,))
+# Ids are of masks alone.
+MODEL = dataclasses.replace(
+    with_decoder(TINY, channel_multipliers=(1,), num_res_blocks=(1,)), conditioning=()
+)
 
 
 @pytest.mark.parametrize("n, shape", [(2, (1, 2)), (8, (2, 4)), (16, (4, 4))])

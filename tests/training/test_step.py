@@ -273,8 +273,8 @@ def test_a_fresh_state_averages_from_its_weights():
     # Without conditioning there is little to compile.
     config = dataclasses.replace(MODEL.config, conditioning=())
     model = Pix2SeqD(config)
-    init = quick_jit(functools.partial(states.init, model=model, optimizer=OPTIMIZER))
-    state = init(jax.random.key(0, impl="unsafe_rbg"))
+    fresh = quick_jit(functools.partial(states.fresh, optimizer=OPTIMIZER))
+    state = fresh(model.init(jax.random.key(0)))
     assert int(state.step) == 0
     jax.tree.map(np.testing.assert_array_equal, state.ema, state.variables)
     trees = state.ema, state.variables
