@@ -144,6 +144,8 @@ def _cost(row: Row, repeats: int) -> dict[str, Any]:
     item = Item(row.key, row.kind, config, row.images(cpu=cpu))
     try:
         found = command.measure(item, repeats=repeats, peaks=peaks)
+    except cost.TooLarge as error:
+        return {"error": f"needs {error.needed / 1e9:.0f} GB"}
     except jax.errors.JaxRuntimeError as error:
         if memory.does_not_fit(error) is None:
             raise

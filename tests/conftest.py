@@ -1,6 +1,8 @@
 """Fixtures that several test folders use; sets JAX up before any test imports it."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from importlib.metadata import version
 
@@ -8,7 +10,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Tests compile the same program again and again: what one worker has compiled is there
 # for the others, for this run. Those of pytest-xdist inherit the folder's name.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pix2seq_d_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pix2seq_d_jit_")
+    atexit.register(
+        shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True
+    )
 # In the processes of tests, which are killed, perhaps half-way through a file.
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
 # The suite compiles much and computes little: no optimization, and one thread each, for
@@ -25,7 +30,6 @@ os.environ.setdefault(
 
 import gc
 import json
-import shutil
 import signal
 from pathlib import Path
 
@@ -48,11 +52,6 @@ gc.set_threshold(10_000)
 # Shells start background jobs, and so all of their processes, with Ctrl-C ignored.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_unconfigure() -> None:
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 CATEGORIES = [

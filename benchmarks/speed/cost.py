@@ -1,6 +1,8 @@
 """What a call of a compiled function costs: time, arithmetic, bytes, memory."""
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -101,6 +103,35 @@ def model_flops(kind: str, config: Config, *, images: int) -> float:
     return images * each[kind]
 
 
+class TooLarge(RuntimeError):
+    """A program needs more memory than this machine has left.
+
+    Attributes:
+      needed: bytes of arguments, results and temporaries.
+    """
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(f"needs {needed / 1e9:.1f} GB; give it a larger machine")
+        self.needed = needed
+
+
+def available() -> int | None:
+    """Bytes that Linux would still give to processes; None on other systems."""
+    path = Path("/proc/meminfo")
+    text = path.read_text(encoding="ascii") if path.exists() else ""
+    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return None if match is None else 1024 * int(match[1])
+
+
+def _require_memory(planned: memory.Memory) -> None:
+    """On a CPU nothing is refused: Linux ends the process, and with it the results."""
+    left = available()
+    if jax.default_backend() != "cpu" or left is None:
+        return
+    if planned.total - planned.arguments > left:  # arguments are there
+        raise TooLarge(planned.total)
+
+
 def measure(
     work: Work, *, name: str, repeats: int, model_flops: float, peaks: Peaks
 ) -> Cost:
@@ -112,12 +143,16 @@ def measure(
       repeats: calls that are timed, after two that are not.
       model_flops: of a call.
       peaks: of this run.
+    Raises:
+      TooLarge: it would not fit this machine's memory; nothing was run.
     """
     runner = Runner(work)
+    planned = memory.of(runner.compiled)
+    _require_memory(planned)
     runner.seconds(_WARM_UP)
     seconds = Spread.of(runner.seconds(repeats))
     xla, text = runner.xla_cost(), runner.compiled.as_text()
-    moved, planned = xla["bytes"], memory.of(runner.compiled)
+    moved = xla["bytes"]
     rate = model_flops / seconds.median / _devices(runner.compiled) / 1e12
     peak = throughput.memory().get("peak_memory_gb")
     return Cost(

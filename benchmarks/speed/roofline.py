@@ -164,6 +164,9 @@ def cpu_table(results: Mapping[str, Any]) -> str:
         if record is None:
             rows.append([row.key, *["not run"] * (len(head) - 1)])
             continue
+        if "error" in record:
+            rows.append([row.key, record["error"], *["-"] * (len(head) - 2)])
+            continue
         seconds = record["seconds"]
         rows.append(
             [

@@ -1,4 +1,4 @@
-"""How parameters start, and the draw of them all, which compiles nothing."""
+"""How parameters start, and the draw of them all, by NumPy."""
 
 import dataclasses
 import math
@@ -120,30 +120,37 @@ def draw(boxed: Any, key: jax.Array, places: Any = None) -> Any:
     """Fresh variables, each from NumPy's generator of the key and its path (ours).
 
     Compiled, all draws are tens of thousands of operations: for the paper's network
-    35 s on a CPU. Drawn so, the weights of a key are the same on any device.
+    35 s on a CPU. Drawn so, the weights of a key are the same on any device, where
+    NumPy and SciPy are; hosts of a job need the same versions of them.
 
     Args:
       boxed: variables as Linen's `init` keeps them; `ShapeDtypeStruct`s will do.
-      key: [] of `jax.random.key`; not of a function that is traced.
+      key: [] of `jax.random.key`, of no function that is traced.
       places: tree of shardings like the result, None for the default device.
     Returns:
       The tree of float32 arrays, without the boxes.
     Raises:
-      ValueError: the key is traced.
+      ValueError: the key is traced, or not one; or a layer has an initialiser that is
+        not of this module.
     """
     if isinstance(key, Tracer):
         raise ValueError(
             "the key is traced: draw outside of jit and eval_shape; shapes alone are "
             "those of models.variable_shapes"
         )
-    seed = np.asarray(jax.random.key_data(key)).ravel()
+    seed = np.asarray(jax.random.key_data(key))
+    if seed.ndim != 1:
+        raise ValueError(f"keys of shape {seed.shape[:-1]}: give one")
 
     def start(path: Any, leaf: Any) -> np.ndarray:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
         if isinstance(leaf, Boxed):
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
             rng = np.random.default_rng([*seed, zlib.crc32(name.encode())])
             return leaf.initialiser.draw(rng, leaf.value.shape)
-        return np.full(leaf.shape, _STATISTICS[path[-1].key], np.float32)
+        kind = name.rpartition("/")[-1]
+        if kind not in _STATISTICS:
+            raise ValueError(f"{name}: its initialiser is none of models.initialisers")
+        return np.full(leaf.shape, _STATISTICS[kind], np.float32)
 
     arrays = jax.tree_util.tree_map_with_path(
         start, boxed, is_leaf=lambda leaf: isinstance(leaf, Boxed)

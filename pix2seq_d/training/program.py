@@ -86,7 +86,7 @@ def make(config: Config, mesh: Mesh) -> Program:
 
     def init(key: jax.Array) -> TrainState:
         variables = model.init(key, places.variables)
-        return jax.jit(fresh, out_shardings=places)(variables)
+        return jax.jit(fresh, out_shardings=places, donate_argnums=0)(variables)
 
     step = functools.partial(
         train_step,

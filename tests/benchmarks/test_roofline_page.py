@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from pix2seq_d.cli import app
@@ -12,7 +14,8 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import cpu_ratios
 import roofline as roofline_command
-from speed import roofline
+from speed import cost, roofline
+from speed.timing import Work
 
 COST = {
     "images": 2,
@@ -68,6 +71,26 @@ def test_a_measured_h200_fills_its_columns_and_the_peaks(results):
     assert cells(table, "encode 512/256")[-4:] == ["out of memory", "-", "-", "-"]
     assert cells(table, "training step 512/256")[-1] == "not run"
     assert "measured: a bfloat16 product" in table
+
+
+def test_what_does_not_fit_the_cpu_is_not_run(results, monkeypatch):
+    work = Work(jax.jit(lambda x: 2 * x), (jnp.ones(10**6),), images=1)
+    peaks = cost.Peaks(product=None, vendor=None)
+    arguments = {"name": "double", "repeats": 1, "model_flops": 1, "peaks": peaks}
+    left = cost.available()
+    assert left is None or left > 10**6
+    monkeypatch.setattr(cost, "available", lambda: 4 * 10**6)
+    cost.measure(work, **arguments)
+    # Its 4 MB of arguments are there.
+    monkeypatch.setattr(cost, "available", lambda: 4 * 10**6 - 1)
+    with pytest.raises(cost.TooLarge, match=r"needs 0\.0 GB") as error:
+        cost.measure(work, **arguments)
+    assert error.value.needed == pytest.approx(8e6, rel=1e-3)
+    costs = {"training step 1024/512": {"error": "needs 35 GB"}}
+    results["measured"]["cpu"] = {"costs": costs}
+    table = roofline.cpu_table(results)
+    assert cells(table, "training step 1024/512") == ["needs 35 GB", *["-"] * 10]
+    assert cells(table, "encode 1024/512") == ["not run"] * 11
 
 
 def test_the_page_of_the_ratios_has_all_parts(capsys):

@@ -5,6 +5,7 @@ import functools
 import itertools
 import re
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from pix2seq_d.config import (
     EncoderConfig,
     ResNetConfig,
 )
-from pix2seq_d.models import ModelConfig, Pix2SeqD, variable_shapes
+from pix2seq_d.models import ModelConfig, Pix2SeqD, initialisers, variable_shapes
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.sharding import rules
 from pix2seq_d.training import step as steps
@@ -134,6 +135,23 @@ def test_a_draw_is_that_of_its_path_and_key_alone():
     ]
     for a, b in itertools.combinations(kernels, 2):
         assert np.isclose(a, b).mean() < 0.1
+
+
+def test_the_draws_of_a_seed_stay():
+    drawn = Pix2SeqD(TINY).init(jax.random.key(0))["params"]
+    uniform = drawn["encoder"]["layer0"]["attention"]["query_kernel"]
+    normal = drawn["encoder"]["resnet"]["stem"]["conv"]["kernel"]
+    found = [*uniform.ravel()[:2], *normal.ravel()[:2]]
+    expected = [-0.1292505, -0.1733294, 0.00357338, -0.001574989]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_what_cannot_be_drawn_is_named():
+    with pytest.raises(ValueError, match=r"keys of shape \(2,\): give one"):
+        Pix2SeqD(TINY).init(jax.random.split(jax.random.key(0)))
+    made = jax.eval_shape(nn.Dense(3).init, jax.random.key(0), jnp.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"params/bias: its initialiser is none of"):
+        initialisers.draw(made, jax.random.key(0))
 
 
 def test_devices_share_what_is_drawn():

@@ -8,7 +8,7 @@ import pytest
 from tiny_model import TINY, with_decoder
 
 from pix2seq_d.config import EncoderConfig, PyramidConfig
-from pix2seq_d.models import embeddings, initialisers, layers, variable_shapes
+from pix2seq_d.models import Pix2SeqD, embeddings, initialisers, layers
 from pix2seq_d.models.pyramid import FeaturePyramid
 
 
@@ -191,7 +191,9 @@ def test_groups_of_the_decoders_norms():
         return call(*args, **kwargs)
 
     with nn.intercept_methods(record):
-        params = variable_shapes(config)["params"]
+        # Not those of `variable_shapes`, which traces once for each config.
+        boxed = jax.eval_shape(Pix2SeqD(config).boxed_init, jax.random.key(0))
+        params = nn.meta.unbox(boxed)["params"]
     decoder = params["decoder"]
     assert decoder["input"]["kernel"].shape[-1] == 64  # the first level's width
     assert groups["input_norm"] == 16

@@ -138,8 +138,7 @@ def step_of(by_place, parts):
     return quick_jit(
         functools.partial(
             steps.train_step,
-            # Batch-norm would mix the examples of a part.
-            model=Pix2SeqD(MODEL, freeze_batch_norm=True),
+            model=Pix2SeqD(MODEL),
             optimizer=optax.sgd(0.0),
             diffusion=DiffusionConfig(noise_draws=2),
             ema_decay=0.9,
