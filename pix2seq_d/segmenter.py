@@ -16,8 +16,8 @@ from pix2seq_d.config import Config
 from pix2seq_d.data import evaluation as eval_data
 from pix2seq_d.diffusion.sampler import time_grid
 from pix2seq_d.image_files import read_rgb, to_rgb, turned_by_exif
-from pix2seq_d.inference import postprocess, regions
 from pix2seq_d.inference.denoising import Denoising
+from pix2seq_d.inference.finish import finish
 from pix2seq_d.inference.predictor import Predictor
 from pix2seq_d.inference.result import Result
 from pix2seq_d.inference.stream import Stream
@@ -362,37 +362,24 @@ def _result(
     unpadded: Sequence[int],
 ) -> Result:
     """The network's maps of one image, [h, w, 2] and [h, w] -> its result."""
-    rule, split_ids = config.data.ids, config.evaluation.split_ids
-    if config.evaluation.instances == "regions":
-        labels = regions.by_region(
-            labels,
-            is_thing=label_space.is_thing,
-            image_size=config.model.image_size,
-            unpadded=unpadded,
-        )
-        rule, split_ids = regions.RULE, False
-    decoded, sure = (
-        eval_data.restore(
-            array,
-            image_size=config.model.image_size,
-            unpadded=unpadded,
-            original=image.shape[:2],
-        )
-        for array in (labels, certainty)
-    )
-    panoptic = postprocess.to_panoptic(
-        decoded,
+    size, original = config.model.image_size, image.shape[:2]
+    panoptic = finish(
+        labels,
         label_space,
+        image_size=size,
+        unpadded=unpadded,
+        original=original,
         min_area=config.evaluation.min_area,
         merge=config.evaluation.merge_stuff,
-        rule=rule,
-        split_ids=split_ids,
-        magnified=eval_data.magnification(
-            labels.shape[:2],
-            image_size=config.model.image_size,
-            unpadded=unpadded,
-            original=image.shape[:2],
-        ),
+        rule=config.data.ids,
+        split_ids=config.evaluation.split_ids,
+        by_region=config.evaluation.instances == "regions",
+    )
+    # With one class of things and none of stuff the ids are what is decoded.
+    channel = labels[..., 0] if config.data.ids.classes else labels[..., 1] > 0
+    semantic, sure = (
+        eval_data.restore(array, image_size=size, unpadded=unpadded, original=original)
+        for array in (channel, certainty)
     )
     result = Result(
         image,
@@ -401,7 +388,6 @@ def _result(
         steps=config.diffusion.num_steps,
     )
     # Where the vote overruled the pixel, its bits speak for something else.
-    semantic = decoded[..., 0] if config.data.ids.classes else decoded[..., 1] > 0
     agrees = label_space.category_ids[semantic.astype(int)] == result.semantic
     return dataclasses.replace(result, certainty=np.where(agrees, sure, 0))
 

@@ -33,6 +33,7 @@ _CONDITION = re.compile(r"condition=%?([\w.\-]+)")
 _LIMIT = re.compile(r"^\s+ROOT .* compare\(%?[\w.\-]+, %?([\w.\-]+)\), direction=LT")
 _INTEGER = re.compile(r"^\s+%?([\w.\-]+) = s\d+\[\]\S* constant\((\d+)\)")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_NO_ESTIMATE = 2**63 - 1  # as the compiler has it, in a v5p's program, 2026-11-28
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 # What names arrays or runs other computations, and moves nothing itself.
 _MOVES_NOTHING = (
@@ -261,9 +262,10 @@ def _size(output: str) -> int:
 
 
 def _cycles(instruction: _Instruction) -> int:
-    """Of all times together."""
-    cycles = _CYCLES.search(instruction.rest)
-    return int(cycles[1]) * instruction.times if cycles else 0
+    """Of all times together; 0 without an estimate."""
+    found = _CYCLES.search(instruction.rest)
+    cycles = int(found[1]) if found else 0
+    return 0 if cycles == _NO_ESTIMATE else cycles * instruction.times
 
 
 def _executed(

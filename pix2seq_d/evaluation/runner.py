@@ -21,8 +21,7 @@ from pix2seq_d.evaluation.counts import Counts
 from pix2seq_d.evaluation.diagnosis import diagnose
 from pix2seq_d.evaluation.image_scores import ImageScore, Report, check_once, reports
 from pix2seq_d.evaluation.overlap import compare
-from pix2seq_d.inference import regions
-from pix2seq_d.inference.postprocess import to_panoptic
+from pix2seq_d.inference import finish as finishing
 from pix2seq_d.instance_ids import IdRule
 from pix2seq_d.labels import LabelSpace
 from pix2seq_d.panoptic import PanopticMap
@@ -241,38 +240,16 @@ def finish(
     unpadded: Sequence[int],
     original: Sequence[int],
 ) -> PanopticMap:
-    """Labels at mask size -> panoptic map at original size (spec 6.1).
-
-    Args:
-      labels: [h, w, 2] int (semantic, instance).
-      label_space: the categories.
-      settings: sizes and post-processing.
-      unpadded: (height, width) of the content in the network's image.
-      original: (H, W) of the image as read.
-    """
-    rule, split_ids = settings.rule, settings.split_ids
-    if settings.by_region:
-        labels = regions.by_region(
-            labels,
-            is_thing=label_space.is_thing,
-            image_size=settings.image_size,
-            unpadded=unpadded,
-        )
-        rule, split_ids = regions.RULE, False
-    restored = eval_data.restore(
-        labels, image_size=settings.image_size, unpadded=unpadded, original=original
-    )
-    return to_panoptic(
-        restored,
+    """`inference.finish.finish` with the settings of an evaluation."""
+    return finishing.finish(
+        labels,
         label_space,
+        image_size=settings.image_size,
+        unpadded=unpadded,
+        original=original,
         min_area=settings.min_area,
         merge=settings.merge_stuff,
-        rule=rule,
-        split_ids=split_ids,
-        magnified=eval_data.magnification(
-            labels.shape[:2],
-            image_size=settings.image_size,
-            unpadded=unpadded,
-            original=original,
-        ),
+        rule=settings.rule,
+        split_ids=settings.split_ids,
+        by_region=settings.by_region,
     )

@@ -85,6 +85,13 @@ def test_cycles_in_a_loop_count_as_often_as_it_turns_those_in_a_fusion_once():
     assert hlo.estimated_cycles(PROGRAM) == 6 * 100 + 7
 
 
+def test_what_has_no_estimate_costs_nothing():
+    text = PROGRAM.replace(
+        '"estimated_cycles":"7"', f'"estimated_cycles":"{2**63 - 1}"'
+    )
+    assert hlo.estimated_cycles(text) == 6 * 100
+
+
 def test_the_loop_with_most_cycles_is_found_with_its_turns():
     assert hlo.costliest_loop(PROGRAM) == (6, 100)
     unknown = PROGRAM.replace(', backend_config={"known_trip_count":{"n":"6"}}', "")
