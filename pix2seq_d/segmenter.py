@@ -375,7 +375,7 @@ def _result(
         split_ids=config.evaluation.split_ids,
         by_region=config.evaluation.instances == "regions",
     )
-    # With one class of things and none of stuff the ids are what is decoded.
+    # Without classes only the ids say where a thing is.
     channel = labels[..., 0] if config.data.ids.classes else labels[..., 1] > 0
     semantic, sure = (
         eval_data.restore(array, image_size=size, unpadded=unpadded, original=original)

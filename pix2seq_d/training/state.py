@@ -29,13 +29,8 @@ class TrainState:
 
 def fresh(variables: Any, *, optimizer: optax.GradientTransformation) -> TrainState:
     """State at step 0; the average starts at the weights (spec 5.1)."""
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        variables=variables,
-        # A copy: donating a state that holds one buffer twice fails.
-        ema=jax.tree.map(jnp.copy, variables),
-        opt_state=optimizer.init(variables["params"]),
-    )
+    # A copy: donating a state that holds one buffer twice fails.
+    return of(variables, jax.tree.map(jnp.copy, variables), optimizer=optimizer)
 
 
 def of(
