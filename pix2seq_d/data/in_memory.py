@@ -13,7 +13,13 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from pix2seq_d.data import augment, device_transforms, order
-from pix2seq_d.data.augment import FLIP_ONLY, Augmentation, Draw
+from pix2seq_d.data.augment import (
+    FLIP_ONLY,
+    Augmentation,
+    Draw,
+    ImageDraw,
+    LabelDraw,
+)
 from pix2seq_d.data.prefetch import prefetch
 from pix2seq_d.data.source import Source
 from pix2seq_d.data.table import Table, load
@@ -164,21 +170,24 @@ def _batch(
 ) -> tuple[jax.Array, jax.Array]:
     """Takes rows of the table and transforms each by its draw."""
 
-    def one(row: tuple[jax.Array, Draw]) -> tuple[jax.Array, jax.Array]:
+    def image(row: tuple[jax.Array, ImageDraw]) -> jax.Array:
         index, draw = row
-        image = device_transforms.train_image(
+        return device_transforms.train_image(
             jnp.asarray(table.images)[index],
-            draw.image,
+            draw,
             original=jnp.asarray(table.sizes)[index],
             image_size=image_size,
             resizes=resizes,
             colors=colors,
             method=method,
         )
-        return image, device_transforms.masks(
-            jnp.asarray(table.labels)[index], draw.labels
-        )
 
-    # One by one, not vmapped: sums then are the same to the last bit however many
-    # examples a device has, so batches do not depend on the number of devices.
-    return jax.lax.map(one, (index, draws))
+    def masks(index: jax.Array, draw: LabelDraw) -> jax.Array:
+        return device_transforms.masks(jnp.asarray(table.labels)[index], draw)
+
+    rows = (index, draws.image)
+    # Where there are sums, one by one: they then are the same to the last bit however
+    # many examples a device has, so batches do not depend on the number of devices.
+    sums = resizes or colors
+    images = jax.lax.map(image, rows) if sums else jax.vmap(lambda *r: image(r))(*rows)
+    return images, jax.vmap(masks)(index, draws.labels)
