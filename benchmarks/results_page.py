@@ -65,7 +65,11 @@ def main(argv: list[str]) -> None:
     workdir = Path(values.workdir).resolve()
     found = Evaluated.read(workdir)
     training = past_training.training(
-        found.trained, workdir, base=values.config, hardware=values.hardware
+        # Its command gives the training the settings that it is evaluated with.
+        dataclasses.replace(found.trained, config=found.config),
+        workdir,
+        base=values.config,
+        hardware=values.hardware,
     )
     baseline = found.baseline(Path(values.baseline)) if values.baseline else None
     target = Path(values.output) / f"{values.name}.md"
@@ -134,15 +138,9 @@ class Evaluated:
         return cls(trained, folder, metrics, config_lib.from_config_dict(fields))
 
     def command(self, *more: str) -> str:
-        """The evaluation, as a shell takes it."""
-        trained = config_lib.flatten(self.trained.config)
-        changed = [
-            f"--config.{name}={value}"
-            for name, value in config_lib.flatten(self.config).items()
-            if value != trained[name]
-        ]
+        """The evaluation, as a shell takes it after the training of the page."""
         where = f"--workdir={past_training.place(str(self.trained.workdir))}"
-        return shlex.join(["python", "-m", "launch.evaluate", where, *changed, *more])
+        return shlex.join(["python", "-m", "launch.evaluate", where, *more])
 
     def model(self, training: Mapping[str, Any]) -> Model:
         """What `card` describes; `training` as there."""

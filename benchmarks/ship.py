@@ -1,14 +1,16 @@
 r"""Puts a training into the package as a shipped model, with its scores and its card.
 
   python benchmarks/ship.py --name=shapes --workdir=work/shapes --config=shapes:tiny \
-      --hardware="two CPU cores, shared"
+      --hardware="two CPU cores, shared" [--config.train.dtype=float32]
   python benchmarks/ship.py --write
 
 Writes pix2seq_d/assets/NAME.safetensors: the moving average, scores of that very file,
 and the commands that train it anew; then the table and the cards of docs/models.md.
-With --write only these, from the files that are there.
+With --write only these, from the files that are there. Fields of the config are
+overruled as by launch.evaluate: sampler, evaluation, and what the file computes in.
 """
 
+import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -37,6 +39,8 @@ PART = 64  # images (of videos: frames) that tests evaluate again
 
 def main(argv: list[str]) -> None:
     """Ships a model, or writes the page."""
+    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
+    argv = [a for a in argv if a not in overrides]
     values = app.new_flags()
 
     def text(name: str, doc: str) -> None:
@@ -56,13 +60,19 @@ def main(argv: list[str]) -> None:
         path = assets.file_of(values.name)
         workdir = Path(values.workdir).resolve()
         trained = checkpoint.load(workdir, step=values.step)
+        config = app.override(trained.config, overrides, allowed=evaluate.OVERRIDES)
+        dtype = trained.config.train.dtype
         training = past_training.training(
-            trained, workdir, base=values.config, hardware=values.hardware
+            # What trains it anew gives it the settings that it is used with.
+            dataclasses.replace(
+                trained, config=config.replaced(train={"dtype": dtype})
+            ),
+            workdir,
+            base=values.config,
+            hardware=values.hardware,
         )
         start = trained.config.init.from_
-        config = trained.config.replaced(
-            init={"from_": start and past_training.place(start)}
-        )
+        config = config.replaced(init={"from_": start and past_training.place(start)})
         model = (trained.variables, config, labels_now(trained), trained.step)
         about = {"training": training, **scored(values.name, model)}
         model_file.save(path, Model(*model, about=about))

@@ -9,8 +9,9 @@
 
 Ids of clips are drawn: an object keeps its own while it moves.
 
-`small` goes on from `shapes:small`, which is shipped: --config.init.from=shapes.
-Scores: docs/results/shapes_video.md.
+`small` goes on from a model of the same network: --config.init.from=shapes takes the
+shipped one. Scores, and what the shipped model of videos went on from:
+docs/results/shapes_video.md.
 """
 
 import ml_collections
@@ -72,7 +73,7 @@ def _tiny(config: ml_collections.ConfigDict) -> None:
 
 
 def _small(config: ml_collections.ConfigDict) -> None:
-    """The model of shapes.py:small and inputs for two past masks; for a GPU.
+    """The network of shapes.py:small at 64 px, inputs for two past masks; for a GPU.
 
     The shipped model (docs/models.md). Its steps take minutes on a GPU; its 96,000
     frames have to be drawn before, or by the way.

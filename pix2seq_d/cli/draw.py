@@ -22,25 +22,32 @@ from pix2seq_d.data.source import Source
 from pix2seq_d.video_writer import VideoWriter
 
 _FRAMES_PER_S = 8.0  # slow enough to watch: a video is 3 seconds
+_SIZE, _VIDEO_SIZE = 128, 64  # what the shipped models take
 
 
 def main(argv: list[str]) -> None:
     """The command `draw`."""
     values = app.new_flags()
 
-    def number(name: str, default: int, doc: str, lowest: int) -> None:
+    def number(name: str, default: int | None, doc: str, lowest: int) -> None:
         flags.DEFINE_integer(name, default, doc, flag_values=values, lower_bound=lowest)
 
     flags.DEFINE_string("output", None, "Folder for the files.", flag_values=values)
     flags.DEFINE_boolean("video", False, "Draw MP4 videos.", flag_values=values)
     number("count", 4, "Number of pictures or videos.", 1)
     number("first", 0, "Number of the first one.", 0)
-    number("size", 64, "Height and width, pixels; the shipped models take 64.", 16)
+    size_doc = (
+        f"Height and width, pixels; by default what the shipped models take: {_SIZE}, "
+        f"of videos {_VIDEO_SIZE}."
+    )
+    number("size", None, size_doc, 16)
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
     app.require(values, "output")
-    output, size = Path(values.output), (values.size, values.size)
+    output = Path(values.output)
+    side = values.size or (_VIDEO_SIZE if values.video else _SIZE)
+    size = (side, side)
     if output.is_file():
         raise app.UsageError(f"--output={output} is a file; give a folder")
     numbers = range(values.first, values.first + values.count)
