@@ -36,11 +36,18 @@ from pix2seq_d.scaling import page
 from pix2seq_d.training import checkpoint
 from pix2seq_d.training.checkpoint import Trained
 from pix2seq_d.training.model_file import Model
+from pix2seq_d.training.workdir import FREE_FIELDS
 
 PLACE = "training"  # of all that is written, in the page
 RESULTS = Path(__file__).resolve().parents[1] / "docs/results"
 # Groups of the config, and what metrics.json calls them.
 _MADE_WITH = {"diffusion": "sampler", "evaluation": "evaluation"}
+# Fields of the sampler, which no training depends on.
+_SAMPLER = [
+    field.removeprefix("diffusion.").rstrip(".")
+    for field in FREE_FIELDS
+    if field.startswith("diffusion.")
+]
 # Flags of a ladder, and what ladder.json calls them.
 _LADDER = {"ladder": "num_steps", "ladder_time_difference": "time_difference"}
 
@@ -63,10 +70,9 @@ def main(argv: list[str]) -> None:
         return
     app.require(values, "workdir", "config", "hardware", "name")
     workdir = Path(values.workdir).resolve()
-    found = Evaluated.read(workdir)
+    found = Evaluated.read(workdir, base=values.config)
     training = past_training.training(
-        # Its command gives the training the settings that it is evaluated with.
-        dataclasses.replace(found.trained, config=found.config),
+        found.as_trained(),
         workdir,
         base=values.config,
         hardware=values.hardware,
@@ -101,16 +107,18 @@ class Evaluated:
       folder: of the results.
       metrics: of metrics.json.
       config: that it was evaluated with.
+      today: of the file and variant that the training's command names.
     """
 
     trained: Trained
     folder: Path
     metrics: Mapping[str, Any]
     config: Config
+    today: Config
 
     @classmethod
-    def read(cls, workdir: Path) -> "Evaluated":
-        """Of the latest checkpoint of a workdir.
+    def read(cls, workdir: Path, *, base: str) -> "Evaluated":
+        """Of the latest checkpoint of a workdir; `base` as of `past_training`.
 
         Raises:
           UsageError: it is not evaluated, or not on all images, or one of videos.
@@ -135,12 +143,33 @@ class Evaluated:
             )
         fields = config_lib.to_config_dict(trained.config).to_dict()
         fields |= {name: metrics[key] for name, key in _MADE_WITH.items()}
-        return cls(trained, folder, metrics, config_lib.from_config_dict(fields))
+        config = config_lib.from_config_dict(fields)
+        today = app.load_config([f"--config={base}"])
+        return cls(trained, folder, metrics, config, today)
 
     def command(self, *more: str) -> str:
-        """The evaluation, as a shell takes it after the training of the page."""
+        """The evaluation, as a shell takes it, of this workdir and of a later one."""
+        trained = config_lib.flatten(self.trained.config)
+        later = config_lib.flatten(self.as_trained().config)
+        changed = [
+            f"--config.{name}={value}"
+            for name, value in config_lib.flatten(self.config).items()
+            if value != trained[name] or value != later[name]
+        ]
         where = f"--workdir={past_training.place(str(self.trained.workdir))}"
-        return shlex.join(["python", "-m", "launch.evaluate", where, *more])
+        return shlex.join(["python", "-m", "launch.evaluate", where, *changed, *more])
+
+    def as_trained(self) -> Trained:
+        """The checkpoint; what prediction alone depends on is as in the config file."""
+        config = dataclasses.replace(
+            self.trained.config,
+            diffusion=dataclasses.replace(
+                self.trained.config.diffusion,
+                **{name: getattr(self.today.diffusion, name) for name in _SAMPLER},
+            ),
+            evaluation=self.today.evaluation,
+        )
+        return dataclasses.replace(self.trained, config=config)
 
     def model(self, training: Mapping[str, Any]) -> Model:
         """What `card` describes; `training` as there."""

@@ -55,6 +55,8 @@ def main(argv: list[str]) -> None:
     assert __doc__
     if not app.parse(values, argv, __doc__):
         return
+    if values.write and overrides:
+        raise app.UsageError("--write takes no --config. flags; it changes no file")
     if not values.write:
         app.require(values, "name", "workdir", "config", "hardware")
         path = assets.file_of(values.name)

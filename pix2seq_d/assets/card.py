@@ -184,6 +184,8 @@ def _limits(model: Model) -> Sequence[str]:
         f"it has seen drawn scenes alone, of {stuff} with {things}; on photos its "
         "masks mean nothing.",
         f"An image has at most {config.max_instances - 1} things.",
+        f"What covers less than {model.config.evaluation.min_area} px of a picture is "
+        "left out: give smaller pictures than it takes a smaller --min_area.",
         f"What is smaller than a pixel of {_size(config.mask_size)}, or thin, is "
         "lost: the oracle, the truth sent through that size, shows how much.",
         "One training, one seed.",

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     number("first", 0, "Number of the first one.", 0)
     size_doc = (
         f"Height and width, pixels; by default what the shipped models take: {_SIZE}, "
-        f"of videos {_VIDEO_SIZE}."
+        f"of videos {_VIDEO_SIZE}. Predict smaller ones with a smaller --min_area."
     )
     number("size", None, size_doc, 16)
     assert __doc__

@@ -189,5 +189,5 @@ def _batch(
     # Where there are sums, one by one: they then are the same to the last bit however
     # many examples a device has, so batches do not depend on the number of devices.
     sums = resizes or colors
-    images = jax.lax.map(image, rows) if sums else jax.vmap(lambda *r: image(r))(*rows)
+    images = jax.lax.map(image, rows) if sums else jax.vmap(image)(rows)
     return images, jax.vmap(masks)(index, draws.labels)

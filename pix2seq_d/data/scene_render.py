@@ -23,6 +23,7 @@ _SHADOW_OFFSET = 0.022  # unit squares
 _SHADOW_BLUR = 0.02
 _SHADOW_DEPTH = 0.42
 _WHITE = np.ones((3, 1, 1), np.float32)
+_ONE_THREAD = 1 << 18  # multiplications of a product; OpenBLAS takes one thread
 
 
 def render(scene: Scene, *, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +201,17 @@ def _noise(
     else:
         down = _spline_weights(depth[:, 0] * np.float32(rows), _knots(rows))
     lattice = rng.standard_normal((down.shape[1], across.shape[1]), np.float32)
-    return down @ lattice @ across.T
+    return _product(_product(down, lattice), across.T)
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b, a block of rows at a time, too small for OpenBLAS to wake threads for.
+
+    They are waited for, long where other threads or programs have the cores.
+    """
+    rows = max(1, _ONE_THREAD // b.size)
+    blocks = [a[k : k + rows] @ b for k in range(0, len(a), rows)]
+    return np.concatenate(blocks)
 
 
 @functools.lru_cache(maxsize=64)

@@ -71,9 +71,13 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
     train_line, evaluate_line = re.findall("```bash\n(.*)\n(.*)\n```", text)[0]
     assert "launch.train --config=shapes:tiny --workdir=work/mine" in train_line
     assert "--config.train.seed=7" in train_line
-    # What it was evaluated with is what its training would have.
-    assert "--config.diffusion.num_steps=1" in train_line
-    assert evaluate_line == "python -m launch.evaluate --workdir=work/mine"
+    # No training depends on it, and the evaluation has its own.
+    assert "diffusion.num_steps" not in train_line
+    # What differs from the training, and from what its command would give it.
+    assert evaluate_line == (
+        "python -m launch.evaluate --workdir=work/mine --config.diffusion.num_steps=1 "
+        "--config.evaluation.batch_size=8 --config.evaluation.min_area=4"
+    )
     assert (workdir / "evaluation/2/table.md").read_text().strip() in text
     assert "--ladder=1,2 --ladder_time_difference=2`" in text
     assert (workdir / "evaluation/2/ladder.md").read_text().strip() in text
