@@ -2,7 +2,7 @@
 
   python -m launch.demo --workdir=work/demo
 
-First the shipped model, which takes a minute: launch.evaluate, launch.draw and
+First the shipped model, in two minutes: launch.evaluate, launch.draw and
 launch.predict with --checkpoint=shapes. Then a fresh one: launch.train on
 configs/shapes.py:tiny, launch.evaluate and launch.predict. Ends with demo.html, the
 scores and pictures of both. Run again, it goes on where it stopped.
