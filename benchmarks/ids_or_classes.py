@@ -36,8 +36,7 @@ CONNECTED = "its classes, connected regions"
 
 def main(argv: list[str]) -> None:
     """Prints a table."""
-    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
-    argv = [a for a in argv if a not in overrides]
+    overrides, argv = app.split_overrides(argv)
     values = app.new_flags()
     flags.DEFINE_string("workdir", None, "Of launch.train.", flag_values=values)
     flags.DEFINE_integer("step", None, "The latest by default.", flag_values=values)

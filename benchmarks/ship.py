@@ -39,8 +39,7 @@ PART = 64  # images (of videos: frames) that tests evaluate again
 
 def main(argv: list[str]) -> None:
     """Ships a model, or writes the page."""
-    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
-    argv = [a for a in argv if a not in overrides]
+    overrides, argv = app.split_overrides(argv)
     values = app.new_flags()
 
     def text(name: str, doc: str) -> None:

@@ -162,6 +162,12 @@ def _check_local(values: flags.FlagValues) -> None:
                 )
 
 
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(`--config.field=value` arguments, for `override`; all others)."""
+    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
+    return overrides, [a for a in argv if a not in overrides]
+
+
 def override(
     config: "config_lib.Config", overrides: Sequence[str], *, allowed: Sequence[str]
 ) -> "config_lib.Config":

@@ -61,8 +61,7 @@ EVALUATION = "evaluation"  # folder of the results in a workdir
 def main(argv: list[str]) -> None:
     """The command `evaluate`."""
     command, given = shlex.join(["python", "-m", "launch.evaluate", *argv]), argv
-    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
-    argv = [a for a in argv if a not in overrides]
+    overrides, argv = app.split_overrides(argv)
     values = app.new_flags()
     flags.DEFINE_string("workdir", None, "Workdir of launch.train.", flag_values=values)
     flags.DEFINE_string(

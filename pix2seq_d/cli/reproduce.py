@@ -38,11 +38,10 @@ _FLAGS_OF_DATA = "Folders of data"
 def main(argv: list[str]) -> int | None:
     """The command `reproduce`."""
     command = shlex.join(["python", "-m", "launch.reproduce", *argv])
-    overrides = [a for a in argv if a.lstrip("-").startswith("config.")]
+    overrides, own = app.split_overrides(argv)
     values = _flags()
     assert __doc__
     doc = f"{__doc__.rstrip()}\n\nTables:\n{catalogue.listing()}"
-    own = [a for a in argv if a not in overrides]
     if not app.parse(values, own, doc, sections={_FLAGS_OF_DATA: [*datasets.FLAGS]}):
         return None
     app.require(values, "table")
