@@ -143,6 +143,8 @@ class Evaluated:
             )
         fields = config_lib.to_config_dict(trained.config).to_dict()
         fields |= {name: metrics[key] for name, key in _MADE_WITH.items()}
+        if "dtype" in metrics:  # a file of before does not say
+            fields["train"]["dtype"] = metrics["dtype"]
         config = config_lib.from_config_dict(fields)
         today = app.load_config([f"--config={base}"])
         return cls(trained, folder, metrics, config, today)

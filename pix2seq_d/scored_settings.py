@@ -7,15 +7,24 @@ from typing import Any
 from pix2seq_d.config import DiffusionConfig, EvaluationConfig
 
 
-def comparable(made: Mapping[str, Any]) -> dict[str, Any]:
-    """`made` with a sampler and an evaluation that are equal where the scores are.
+def same_settings(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    """Whether scores made with `found` are those that `expected` would give.
+
+    Of both the sampler and the evaluation are compared by all their fields: older files
+    lack some, which have their default. The number of images at once is left out, of
+    which no score depends, and `dtype` where a file of before does not say it.
 
     Args:
-      made: JSON types; of its fields `sampler` and `evaluation` are the config's.
-    Returns:
-      The same with all fields of both, for older files lack some, which have their
-      default, and without the number of images at once, of which no score depends.
+      found: JSON types; of its fields `sampler` and `evaluation` are the config's.
+      expected: the same.
     """
+    one, other = _complete(found), _complete(expected)
+    if one.get("dtype") is None or other.get("dtype") is None:
+        one["dtype"] = other["dtype"] = None
+    return one == other
+
+
+def _complete(made: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(made)
     for name, default in (
         ("sampler", DiffusionConfig()),

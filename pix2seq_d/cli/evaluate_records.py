@@ -55,6 +55,7 @@ def made_of(trained: Trained) -> dict[str, Any]:
         "step": trained.step,
         "sampler": dataclasses.asdict(trained.config.diffusion),
         "evaluation": dataclasses.asdict(trained.config.evaluation),
+        "dtype": trained.config.train.dtype,
     }
 
 

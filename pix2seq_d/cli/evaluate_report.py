@@ -24,7 +24,7 @@ from pix2seq_d.report.frame import image_frame, video_frame
 from pix2seq_d.report.ladder import Rung
 from pix2seq_d.report.provenance import Run
 from pix2seq_d.report.viewer import View
-from pix2seq_d.scored_settings import comparable
+from pix2seq_d.scored_settings import same_settings
 from pix2seq_d.training.checkpoint import Trained
 
 FILE = "report.html"
@@ -98,7 +98,7 @@ def _rungs(path: Path, report: Report, trained: Trained) -> tuple[Rung, ...]:
     varied = ("num_steps", "num_steps_next", "time_difference")
     if isinstance(found["sampler"], dict):  # a ladder of before does not say
         found["sampler"] |= {name: made["sampler"][name] for name in varied}
-    return rungs if comparable(found) == comparable(expected) else ()
+    return rungs if same_settings(found, expected) else ()
 
 
 def _run(trained: Trained, evaluated: str, command: str) -> Run:

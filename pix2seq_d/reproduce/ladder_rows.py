@@ -53,5 +53,6 @@ def _of(run: Run, ladder: dict[str, Any], folder: Path) -> dict[str, Any]:
                 "step": ladder["step"],
                 "sampler": ladder["sampler"] | settings,
                 "evaluation": ladder["evaluation"],
+                "dtype": ladder.get("dtype"),  # a ladder of before does not say
             }
     raise ValueError(f"{folder / LADDER}: has no row of {settings}; delete the file")

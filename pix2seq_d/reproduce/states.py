@@ -9,7 +9,7 @@ from pix2seq_d import assets
 from pix2seq_d.config import Config, ConfigError
 from pix2seq_d.reproduce import datasets, runs
 from pix2seq_d.reproduce.runs import Given, Run
-from pix2seq_d.scored_settings import comparable
+from pix2seq_d.scored_settings import same_settings
 from pix2seq_d.training import checkpoint, lock, workdir
 
 METRICS = "metrics.json"  # of launch.evaluate
@@ -112,6 +112,7 @@ def _is_of(metrics: dict[str, Any], config: Config) -> bool:
         "step": config.train.num_steps,
         "sampler": dataclasses.asdict(config.diffusion),
         "evaluation": dataclasses.asdict(config.evaluation),
+        "dtype": config.train.dtype,
     }
     source = config.data.source
     if source.name == "shapes":
@@ -119,4 +120,4 @@ def _is_of(metrics: dict[str, Any], config: Config) -> bool:
     if metrics.get("left_out"):  # by --limit; scores from before it do not say
         return False
     found = {name: metrics.get(name) for name in expected}
-    return comparable(found) == comparable(expected)
+    return same_settings(found, expected)

@@ -31,9 +31,9 @@ def workdir(micro, tmp_path_factory):
     lines = [{"step": k, "loss": 3.0 - k, "time": 86400.0 + k} for k in (1, 2)]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (path / "metrics.jsonl").write_text(text)
-    fewer = "--config.diffusion.num_steps=1"
-    for last in (fewer, "--ladder=1,2"):
-        assert app.run(evaluate.main, "evaluate", [f"--workdir={path}", last]) == 0
+    fewer = ("--config.diffusion.num_steps=1", "--config.train.dtype=bfloat16")
+    for more in (fewer, ["--ladder=1,2"]):
+        assert app.run(evaluate.main, "evaluate", [f"--workdir={path}", *more]) == 0
     return path
 
 
@@ -76,6 +76,7 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
     # What differs from the training, and from what its command would give it.
     assert evaluate_line == (
         "python -m launch.evaluate --workdir=work/mine --config.diffusion.num_steps=1 "
+        "--config.train.dtype=bfloat16 "
         "--config.evaluation.batch_size=8 --config.evaluation.min_area=4"
     )
     assert (workdir / "evaluation/2/table.md").read_text().strip() in text

@@ -143,9 +143,10 @@ def test_what_is_the_same_by_definition_is_evaluated_once(given):
     judged = {k: v for k, v in metrics["evaluation"].items() if k not in newer}
     older = {**metrics, "sampler": older, "evaluation": judged}
     limited = {**metrics, "left_out": 3}
-    whole = {**metrics, "left_out": 0}
+    whole = {**metrics, "left_out": 0, "dtype": "float32"}
+    rounded = {**metrics, "dtype": "bfloat16"}
     contents = ((metrics, True), (other, False), (older, True), (limited, False))
-    for content, counts in (*contents, (whole, True)):
+    for content, counts in (*contents, (whole, True), (rounded, False)):
         (run.score / "metrics.json").write_text(json.dumps(content))
         for path in paths:
             found = states.score(runs.make(path, 0, made), made)
