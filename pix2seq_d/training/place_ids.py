@@ -44,41 +44,56 @@ def _from_gray(code: int) -> int:
     return code
 
 
-def place_batch(labels: jax.Array, *, max_instances: int) -> jax.Array:
-    """`place` of every example, [B, h, w, 2] int32 -> the same."""
-    return jax.vmap(functools.partial(place, max_instances=max_instances))(labels)
-
-
 def place(labels: jax.Array, *, max_instances: int) -> jax.Array:
-    """Gives the objects of a mask new ids, by the places of their centres.
+    """Gives the objects of masks new ids, by the places of their centres.
 
-    The largest chooses first, of equal ones the lower id; distances are in shares of
-    height and width. Id 0 stays, and no object takes it.
+    The largest of a mask chooses first, of equal ones the lower id; distances are in
+    shares of height and width. Id 0 stays, and no object takes it.
 
     Args:
-      labels: [h, w, 2] int32 (semantic, instance), instance below `max_instances`.
+      labels: [B, h, w, 2] int32 (semantic, instance), instance below `max_instances`.
       max_instances: number of instance ids, 0 included.
     Returns:
-      [h, w, 2] int32; equal ids stay equal, different ones different.
+      [B, h, w, 2] int32; equal ids of a mask stay equal, different ones different.
     """
-    height, width, _ = labels.shape
     ids = labels[..., 1]
+    area, center = jax.vmap(functools.partial(_measure, max_instances=max_instances))(
+        ids
+    )
+    # As many turns as the mask with most objects needs. One number for all masks: by
+    # one of its own each turn would ask all devices whether any goes on.
+    turns = jnp.max(jnp.sum(area > 0, axis=-1))
+    new_id = jax.vmap(_choose, in_axes=(0, 0, None))(area, center, turns)
+    new = jnp.take_along_axis(new_id, ids.reshape(len(ids), -1), axis=-1)
+    return jnp.stack([labels[..., 0], new.reshape(ids.shape)], axis=-1)
+
+
+def _measure(ids: jax.Array, *, max_instances: int) -> tuple[jax.Array, jax.Array]:
+    """Of each id its pixels (of id 0 none) and its centre (y, x), in shares of both."""
+    height, width = ids.shape
     row, col = jnp.indices((height, width))
     # Whole numbers, whose sum is the same in any order.
     each = jnp.stack([jnp.ones_like(row), row, col], axis=-1).reshape(-1, 3)
     sums = jnp.zeros((max_instances, 3), jnp.int32).at[ids.ravel()].add(each)
-    area = sums[:, 0].at[0].set(0)
     mean = sums[:, 1:] / jnp.maximum(sums[:, :1], 1)
-    center = (mean + 0.5) / jnp.array([height, width])
-    grid = jnp.asarray(places(max_instances))
+    return sums[:, 0].at[0].set(0), (mean + 0.5) / jnp.array([height, width])
 
-    def choose(taken: jax.Array, id_: jax.Array) -> tuple[jax.Array, jax.Array]:
+
+def _choose(area: jax.Array, center: jax.Array, turns: jax.Array) -> jax.Array:
+    """The new id of each id, 0 of those that are not there: [max_instances] int32."""
+    grid = jnp.asarray(places(len(area)))
+    largest_first = jnp.argsort(-area)
+
+    def choose(
+        turn: jax.Array, made: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        taken, new_id = made
+        id_ = largest_first[turn]
         distance = jnp.sum((grid - center[id_]) ** 2, axis=-1)
         chosen = jnp.argmin(jnp.where(taken, jnp.inf, distance))
         is_there = area[id_] > 0
-        return taken.at[chosen].max(is_there), jnp.where(is_there, chosen, 0)
+        new_id = new_id.at[id_].set(jnp.where(is_there, chosen, 0))
+        return taken.at[chosen].max(is_there), new_id
 
-    largest_first = jnp.argsort(-area)
-    _, chosen = jax.lax.scan(choose, jnp.arange(max_instances) == 0, largest_first)
-    new_id = jnp.zeros(max_instances, labels.dtype).at[largest_first].set(chosen)
-    return jnp.stack([labels[..., 0], new_id[ids]], axis=-1)
+    start = jnp.arange(len(area)) == 0, jnp.zeros(len(area), jnp.int32)
+    return jax.lax.fori_loop(0, turns, choose, start)[1]

@@ -110,7 +110,7 @@ def batch_loss(
     )
     labels, draws = batch["labels"], diffusion.noise_draws
     if ids_by_place:
-        labels = place_ids.place_batch(labels, max_instances=config.max_instances)
+        labels = place_ids.place(labels, max_instances=config.max_instances)
     places = jnp.arange(labels.shape[0]) if index is None else index
     past = batch["past"] if config.num_cond_frames else None
     if past is not None and past_noise != PastNoiseConfig():

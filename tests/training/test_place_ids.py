@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import program as programs
 from pix2seq_d.training import state as states
 from pix2seq_d.training import step as steps
-from pix2seq_d.training.place_ids import place, place_batch, places
+from pix2seq_d.training.place_ids import place, places
 
 # Ids are of masks alone.
 MODEL = dataclasses.replace(
@@ -60,8 +61,12 @@ def mask(objects, size=(8, 16)):
     return labels
 
 
+def place_one(labels, n):
+    return np.asarray(place(labels[None], max_instances=n))[0]
+
+
 def placed(objects, n=8, **options):
-    return np.asarray(place(mask(objects, **options), max_instances=n))
+    return place_one(mask(objects, **options), n)
 
 
 def test_an_object_takes_the_id_of_its_place_whatever_it_was():
@@ -91,7 +96,7 @@ def test_no_object_takes_0_which_is_what_has_no_id():
 def test_all_ids_in_use_stay_apart():
     rng = np.random.default_rng(0)
     labels = np.stack([np.ones((9, 9), int), rng.integers(0, 13, (9, 9))], -1)
-    found = np.asarray(place(labels.astype(np.int32), max_instances=13))
+    found = place_one(labels.astype(np.int32), 13)
     pairs = {
         tuple(p) for p in np.stack([labels[..., 1], found[..., 1]], -1).reshape(-1, 2)
     }
@@ -100,12 +105,23 @@ def test_all_ids_in_use_stay_apart():
 
 
 def test_a_batch_is_its_examples_one_by_one_under_jit():
-    batch = np.stack([mask([(y, 3, 3, 3, 2, 1), (0, 9, 2, 2, 3, 2)]) for y in range(5)])
-    found = jax.jit(place_batch, static_argnames="max_instances")(
-        batch, max_instances=8
-    )
+    # Of none to three objects: each mask takes as many turns as the fullest.
+    objects = [(5, 3, 3, 3, 2, 1), (0, 9, 2, 2, 3, 2), (4, 12, 2, 2, 3, 7)]
+    batch = np.stack([mask(objects[:count]) for count in (1, 3, 0, 2)])
+    found = jax.jit(place, static_argnames="max_instances")(batch, max_instances=8)
     for row, labels in zip(np.asarray(found), batch, strict=True):
-        np.testing.assert_array_equal(row, place(labels, max_instances=8))
+        np.testing.assert_array_equal(row, place_one(labels, 8))
+
+
+def test_devices_exchange_one_number_whatever_the_turns():
+    rows = meshes.over_batch(meshes.make_mesh(jax.devices()))
+    function = functools.partial(place, max_instances=8)
+    labels = jax.ShapeDtypeStruct((len(jax.devices()), 8, 16, 2), np.int32)
+    placed = jax.jit(function, in_shardings=rows, out_shardings=rows)
+    text = placed.lower(labels).compile().as_text()
+    exchanged = r" (all-reduce|all-gather|all-to-all|collective-permute)(?:-start)?\("
+    assert re.findall(exchanged, text) == ["all-reduce"]
+    assert re.search(r" = s32\[\]\S* all-reduce", text)
 
 
 def program(order, model=MODEL):
@@ -124,7 +140,7 @@ def test_stuff_with_an_id_takes_a_place_and_large_masks_are_counted_right():
     labels = np.zeros((512, 1024, 2), np.int32)
     labels[...] = (1, 4)
     labels[400:, 900:] = (2, 9)
-    found = np.asarray(place(labels, max_instances=256))
+    found = place_one(labels, 256)
     grid, width, height = places(256), 1024, 512
     for id_, inside in ((4, labels[..., 1] == 4), (9, labels[..., 1] == 9)):
         y, x = np.argwhere(inside).mean(0)
@@ -159,7 +175,7 @@ def loss(labels, *, by_place, parts):
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_step_by_place_is_one_of_such_labels(parts):
     labels = random_batch(4)["labels"]
-    placed = place_batch(labels, max_instances=MODEL.max_instances)
+    placed = place(labels, max_instances=MODEL.max_instances)
     expected = loss(placed, by_place=False, parts=parts)
     found = loss(labels, by_place=True, parts=parts)
     assert found == pytest.approx(expected, rel=1e-6)
