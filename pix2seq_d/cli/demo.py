@@ -64,8 +64,8 @@ def main(argv: list[str]) -> None:
         "config", "shapes:tiny", "Config of `shapes` to train.", flag_values=values
     )
     assert __doc__
-    overrides = [a for a in argv if a.startswith("--config.")]
-    if not app.parse(values, [a for a in argv if a not in overrides], __doc__):
+    overrides, own = app.split_overrides(argv)
+    if not app.parse(values, own, __doc__):
         return
     workdir = Path(values.workdir)
     if Path(values.config.partition(":")[0]).stem != "shapes":
