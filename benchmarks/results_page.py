@@ -143,9 +143,7 @@ class Evaluated:
             )
         fields = config_lib.to_config_dict(trained.config).to_dict()
         fields |= {name: metrics[key] for name, key in _MADE_WITH.items()}
-        if "dtype" in metrics:  # a file of before does not say
-            fields["train"]["dtype"] = metrics["dtype"]
-        config = config_lib.from_config_dict(fields)
+        config = _of_dtype(config_lib.from_config_dict(fields), metrics)
         today = app.load_config([f"--config={base}"])
         return cls(trained, folder, metrics, config, today)
 
@@ -197,6 +195,11 @@ class Evaluated:
                 "than the evaluation; run it on the same data"
             )
         return found
+
+
+def _of_dtype(config: Config, scores: Mapping[str, Any]) -> Config:
+    """The config with the dtype of a file of scores; those of before do not say it."""
+    return config.replaced(train={"dtype": scores.get("dtype") or config.train.dtype})
 
 
 def _names(result: Mapping[str, Any]) -> list[str]:
@@ -260,12 +263,14 @@ def details(found: Evaluated) -> Iterator[str]:
     yield (found.folder / "table.md").read_text(encoding="utf-8").strip()
     path = found.folder / ladder.FILE
     if path.is_file():
-        rows = parse_json(File.read(path))["rows"]
+        content = parse_json(File.read(path))
+        rows = content["rows"]
         given = [
             f"--{flag}={','.join(f'{v:g}' for v in sorted({row[key] for row in rows}))}"
             for flag, key in _LADDER.items()
         ]
-        yield f"## Sampler steps\n\n`{found.command(*given)}`"
+        of = dataclasses.replace(found, config=_of_dtype(found.config, content))
+        yield f"## Sampler steps\n\n`{of.command(*given)}`"
         text = found.folder / evaluate_ladder.TABLE_FILE
         yield text.read_text(encoding="utf-8").strip()
 

@@ -40,7 +40,8 @@ class IdRule:
             raise ValueError(f"order={self.order!r}: choose one of {ORDERS}")
         if self.order == "place" and self.own:
             raise ValueError(
-                "order='place': the dataset's own numbers would be lost; set own=False"
+                "order='place': the dataset's own numbers would be lost; set "
+                "own=False, or order='random'"
             )
 
     @property

@@ -12,10 +12,11 @@ from pix2seq_d.reproduce.recipes import Check, Overrides, Row, Sampler, Table
 SEEDS = (0, 1)
 SHAPES = "shapes:tiny"
 CUSTOM = "custom:tiny"
+# The paper draws ids at random, and so do the studies.
+_DRAWN_IDS = ("data.ids.order", "random")
 _OF_SHAPES: Overrides = (
-    # The paper draws ids at random, and so does the study; of 7, for at most 6 things.
-    ("model.max_instances", 8),
-    ("data.ids.order", "random"),
+    ("model.max_instances", 8),  # 7 ids, for at most 6 things
+    _DRAWN_IDS,
     ("train.num_steps", 2000),
     ("train.eval_at_start", False),
 )
@@ -159,7 +160,10 @@ def _custom(table: Table, title: str) -> Table:
             name=row.name,
             config=CUSTOM,
             sampler=row.sampler,
-            overrides=tuple(pair for pair in row.overrides if pair not in _OF_SHAPES),
+            overrides=(
+                *(pair for pair in row.overrides if pair not in _OF_SHAPES),
+                _DRAWN_IDS,
+            ),
             evaluates=row.evaluates and row.evaluates.replace("study_", "custom_"),
         )
         for row in table.rows

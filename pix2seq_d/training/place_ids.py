@@ -69,7 +69,15 @@ def place(labels: jax.Array, *, max_instances: int) -> jax.Array:
 
 
 def _measure(ids: jax.Array, *, max_instances: int) -> tuple[jax.Array, jax.Array]:
-    """Of each id its pixels (of id 0 none) and its centre (y, x), in shares of both."""
+    """Sizes and centres of a mask's objects.
+
+    Args:
+      ids: [h, w] int32, below `max_instances`.
+      max_instances: number of instance ids, 0 included.
+    Returns:
+      Of each id its pixels, of id 0 none, [max_instances] int32; its centre (y, x) in
+      shares of height and width, [max_instances, 2] float32.
+    """
     height, width = ids.shape
     row, col = jnp.indices((height, width))
     # Whole numbers, whose sum is the same in any order.
@@ -80,7 +88,15 @@ def _measure(ids: jax.Array, *, max_instances: int) -> tuple[jax.Array, jax.Arra
 
 
 def _choose(area: jax.Array, center: jax.Array, turns: jax.Array) -> jax.Array:
-    """The new id of each id, 0 of those that are not there: [max_instances] int32."""
+    """The new id of each id, 0 of those that are not there.
+
+    Args:
+      area: [max_instances] int32, pixels; 0 of an id that is not there.
+      center: [max_instances, 2] float32, (y, x) in (0, 1).
+      turns: [] int32, at least the number of ids that are there.
+    Returns:
+      [max_instances] int32.
+    """
     grid = jnp.asarray(places(len(area)))
     largest_first = jnp.argsort(-area)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import jax
@@ -86,7 +87,8 @@ def check(workdir: Path, config: Config, *, flag: str = "workdir") -> None:
         if value != fields[field] and not _is_free(field, config):
             raise ConfigError(
                 f"{workdir} holds a training with {field}={fields[field]!r}, not "
-                f"{value!r}; take another --{flag} or the same config"
+                f"{value!r}; take another --{flag}, or go on with "
+                + shlex.quote(f"--config.{field}={fields[field]}")
             )
 
 

@@ -80,7 +80,9 @@ def test_a_page_says_where_its_numbers_are_from(workdir, tmp_path):
         "--config.evaluation.batch_size=8 --config.evaluation.min_area=4"
     )
     assert (workdir / "evaluation/2/table.md").read_text().strip() in text
-    assert "--ladder=1,2 --ladder_time_difference=2`" in text
+    ladder = next(line for line in text.splitlines() if "--ladder=1,2" in line)
+    assert ladder.endswith("--ladder=1,2 --ladder_time_difference=2`")
+    assert "train.dtype" not in ladder  # as trained, where the evaluation was not
     assert (workdir / "evaluation/2/ladder.md").read_text().strip() in text
     assert "](tiny.svg)" in text and (tmp_path / "tiny.svg").stat().st_size > 1000
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".svg"}

@@ -80,6 +80,8 @@ def test_the_rows_of_an_ablation_differ_in_what_it_is_about_only():
         differ = {key for one in found for key in one if one[key] != found[0][key]}
         assert differ == {field}
         assert len({one[field] for one in found}) == len(table.rows)
+        # As the paper draws them, whatever the config's own.
+        assert {one["data.ids.order"] for one in found} <= {"random", "distinct"}
 
 
 def test_paper_configs_have_the_samplers_of_their_rows():

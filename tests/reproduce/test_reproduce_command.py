@@ -110,6 +110,7 @@ def test_a_study_is_stopped_gone_on_with_and_collected(tmp_path, capfd, override
     assert run(*argv, "--config.optimizer.b1=0.5", "--dry_run") == 0
     plan = capfd.readouterr().out
     assert "holds a training with optimizer.b1=0.9, not 0.5" in plan
+    assert "or go on with --config.optimizer.b1=0.9" in plan
     # Nor are their scores.
     assert run(*argv, "--config.optimizer.b1=0.5") == 1
     assert "skipped: evaluate study_steps" in capfd.readouterr().err

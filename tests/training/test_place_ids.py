@@ -192,5 +192,5 @@ def test_the_config_says_so():
 def test_clips_and_own_numbers_are_refused():
     with pytest.raises(ConfigError, match=r"data\.ids\.order='place': an object of a"):
         program("place", dataclasses.replace(MODEL, num_cond_frames=2))
-    with pytest.raises(ValueError, match="own numbers would be lost; set own"):
+    with pytest.raises(ValueError, match="set own=False, or order='random'"):
         IdRule(order="place", own=True)
