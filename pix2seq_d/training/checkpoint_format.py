@@ -45,9 +45,14 @@ def new_meta(step: int, config: Config, *, num_images: int | None) -> dict[str, 
         "images_seen": images_seen,
         "num_images": num_images,
         "epoch": images_seen / num_images if num_images else None,
-        "code": {"pix2seq_d": pix2seq_d.__version__, "commit": commit()}
-        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "code": {"pix2seq_d": pix2seq_d.__version__, "commit": commit()} | _versions(),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Of the packages that this process runs on; an upgrade under it changes none."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
