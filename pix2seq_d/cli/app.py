@@ -35,6 +35,14 @@ CHECKPOINT = (
     f"--format=weights, or a shipped model: {', '.join(assets.names())}"
 )
 
+# What helps where the operating system refuses a path.
+_CURES: dict[type[OSError], str] = {
+    FileExistsError: "a file has this name: take another, or move it away",
+    IsADirectoryError: "name a file",
+    NotADirectoryError: "a file stands where a folder should: name another path",
+    PermissionError: "take a path that you may read and write, or change its rights",
+}
+
 Main = Callable[[list[str]], int | None]
 
 
@@ -327,6 +335,10 @@ def _one_line(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, KeyError) and len(error.args) == 1:
         text = str(error.args[0])
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+        cure = _CURES.get(type(error))
+        text = f"{text}; {cure}" if cure else text
     if "RESOURCE_EXHAUSTED" in text:
         return "the device is out of memory; lower the batch size or the image size"
     return " ".join(text.split()) or type(error).__name__

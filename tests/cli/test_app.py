@@ -1,5 +1,6 @@
 """What all commands share: a terminal that is gone, or that knows only ASCII."""
 
+import errno
 import importlib
 import io
 import os
@@ -39,6 +40,30 @@ def test_a_reader_that_has_read_enough_is_no_error(lines):
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def _deny(path):
+    # Who runs the tests may be allowed everything.
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (Path.mkdir, "File exists; a file has this name: take another, or move it"),
+        (os.listdir, "Not a directory; a file stands where a folder should: name"),
+        (lambda path: (path.parent).write_text(""), "Is a directory; name a file"),
+        (lambda path: (path.parent / "none").read_text(), "No such file or directory"),
+        (_deny, "Permission denied; take a path that you may read and write, or"),
+    ],
+)
+def test_a_refused_path_is_named_with_its_cure(act, said, tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_text("")
+    assert app.run(lambda argv: act(path), "do") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"do: error: {tmp_path}") and printed.count("\n") == 1
+    assert said in printed and "Errno" not in printed
 
 
 @pytest.mark.parametrize(
