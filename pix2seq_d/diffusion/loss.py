@@ -1,12 +1,9 @@
 """Losses on analog bits and the weights that lift small instances (spec 2.5, 2.6)."""
 
-import functools
-import math
-
 import jax
 import jax.numpy as jnp
 
-from pix2seq_d import analog_bits, code_logits
+from pix2seq_d import analog_bits
 
 
 def instance_weights(
@@ -64,89 +61,6 @@ def _cross_entropy(logits: jax.Array, codes: jax.Array) -> jax.Array:
     is_code = codes[..., None] == jnp.arange(logits.shape[-1])
     picked = jnp.sum(jnp.where(is_code, logits, 0.0), axis=-1)
     return jax.nn.logsumexp(logits, axis=-1) - picked
-
-
-def softmax_xent_of_hidden(
-    hidden: jax.Array,
-    x0: jax.Array,
-    weights: jax.Array,
-    *,
-    kernel: jax.Array,
-    bias: jax.Array,
-    num_codes: int,
-    max_logits: int = 2**23,
-) -> jax.Array:
-    """`softmax_xent` of logits that are never there as a whole.
-
-    The last layer and its loss are taken a group at a time, those of large masks in
-    slices of rows, too, and again in the backward pass: masks of 512 x 512 have 537 MB
-    of logits an image, and as much of gradients.
-
-    Args:
-      hidden: [B, h / s, w / s, C] float32, before the last layer.
-      x0: [B, h, w, G * n] float32, the clean analog bits.
-      weights: [B, h, w] float32.
-      kernel: [C, s * s * G * num_codes] float32 of the last layer, whose output is
-        rearranged to full size (`layers.depth_to_space`).
-      bias: [s * s * G * num_codes] float32.
-      num_codes: 2**n.
-      max_logits: of an image in a slice; what has fewer is taken at once.
-    Returns:
-      [B] float32, the loss of each image.
-    Source: spec 2.5; the slices are ours.
-    """
-    batch, height, width, _ = hidden.shape
-    s = x0.shape[1] // height
-    num_groups = kernel.shape[-1] // (s * s * num_codes)
-    codes = analog_bits.bits_to_int(x0.reshape(*x0.shape[:-1], num_groups, -1))
-
-    def loss_of(part: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        hidden, codes, weights = part
-        places = hidden.shape[:-1]
-        logits = code_logits.by_group(hidden, kernel, bias, num_codes=num_codes)
-        cross_entropy = [
-            _cross_entropy(group, codes[..., k].reshape(-1)).reshape(places)
-            for k, group in enumerate(logits)
-        ]
-        return jnp.sum(weights * jnp.stack(cross_entropy, axis=-1), axis=(1, 2, 3))
-
-    # Of each place of `hidden`: its s * s pixels' groups, as the kernel has them.
-    whole = (
-        hidden,
-        _to_depth(codes, s),
-        _to_depth(jnp.repeat(weights[..., None], num_groups, axis=-1), s),
-    )
-    slices = _slices(height, height * width * kernel.shape[-1] / max_logits)
-    if slices == 1:
-        total = loss_of(whole)
-    else:
-        rows = jax.tree.map(functools.partial(_split_rows, parts=slices), whole)
-        total, _ = jax.lax.scan(
-            lambda total, part: (total + jax.checkpoint(loss_of)(part), None),
-            jnp.zeros(batch),
-            rows,
-        )
-    return total / (math.prod(weights.shape[1:]) * num_groups)
-
-
-def _to_depth(x: jax.Array, s: int) -> jax.Array:
-    """[B, h, w, G] -> [B, h / s, w / s, s * s * G], undone by `depth_to_space`."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // s, s, width // s, s, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // s, width // s, -1)
-
-
-def _slices(height: int, wanted: float) -> int:
-    """The least divisor of `height` that is at least `wanted`, or `height`."""
-    return next(
-        (k for k in range(1, height) if height % k == 0 and k >= wanted), height
-    )
-
-
-def _split_rows(x: jax.Array, *, parts: int) -> jax.Array:
-    """[B, H, ...] -> [parts, B, H / parts, ...]."""
-    x = x.reshape(x.shape[0], parts, x.shape[1] // parts, *x.shape[2:])
-    return jnp.moveaxis(x, 1, 0)
 
 
 def sigmoid_xent(output: jax.Array, x0: jax.Array, weights: jax.Array) -> jax.Array:

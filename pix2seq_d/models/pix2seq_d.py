@@ -269,10 +269,15 @@ class Pix2SeqD:
         given = (variables, xt, gamma, features)
         if config.prediction != "x_softmax_xent":
             return self.denoise(*given, None, x0_self_cond, key=key).x0
+        hidden = self.hidden(*given, x0_self_cond, key=key)
+        kernel, bias = last_layer(variables)
+        slices = 1
+        if self.strips is not None:  # a TPU, on whose chip a slice's logits have room
+            slices = code_logits.num_slices(
+                hidden.shape, kernel.shape[-1], devices=self.strips.devices
+            )
         bits = code_logits.expected_bits(
-            self.hidden(*given, x0_self_cond, key=key),
-            *last_layer(variables),
-            num_codes=config.num_codes,
+            hidden, kernel, bias, num_codes=config.num_codes, slices=slices
         )
         bits = depth_to_space(bits, config.decoder.in_strides)
         return config.bit_scale * (2 * bits - 1)

@@ -26,6 +26,11 @@ class Layout:
 
     mesh: Mesh | None = None
 
+    @property
+    def devices(self) -> int:
+        """That a batch is split over."""
+        return 1 if self.mesh is None else self.mesh.size
+
     def gather(self, params: Any) -> Any:
         """Parameters whole on every device, for use in a step."""
         if self.mesh is None:
@@ -48,10 +53,9 @@ class Layout:
 
     def split(self, x: jax.Array, *, parts: int) -> jax.Array:
         """[B, ...] -> [parts, B / parts, ...]; every example stays on its device."""
-        devices = 1 if self.mesh is None else self.mesh.size
-        each = x.shape[0] // (devices * parts)
-        x = x.reshape(devices, parts, each, *x.shape[1:])
-        x = jnp.swapaxes(x, 0, 1).reshape(parts, devices * each, *x.shape[3:])
+        each = x.shape[0] // (self.devices * parts)
+        x = x.reshape(self.devices, parts, each, *x.shape[1:])
+        x = jnp.swapaxes(x, 0, 1).reshape(parts, self.devices * each, *x.shape[3:])
         if self.mesh is None:
             return x
         place = PartitionSpec(None, meshes.BATCH_AXES)

@@ -14,6 +14,7 @@ from pix2seq_d import analog_bits
 from pix2seq_d.config import DiffusionConfig, PastNoiseConfig
 from pix2seq_d.diffusion import loss as losses
 from pix2seq_d.diffusion import process
+from pix2seq_d.diffusion.hidden_loss import softmax_xent_of_hidden
 from pix2seq_d.models import Denoised, Features, Pix2SeqD, Prepared, last_layer
 from pix2seq_d.sharding.layout import Layout
 from pix2seq_d.training import past_noise as past_noises
@@ -147,22 +148,24 @@ def batch_loss(
     inputs = variables, xt, gamma, prepared
     if config.prediction == "x_softmax_xent":
         hidden = model.hidden(*inputs, x0_self_cond=estimate, key=decoder_key)
-        # Whole in the backward pass, too: the loss makes a part for each group of bits.
+        # Whole for their gradients, too: the loss makes a part for each group of bits.
         kernel, bias = layout.gather(last_layer(variables))
-        per_example = losses.softmax_xent_of_hidden(
+        loss = softmax_xent_of_hidden(
             hidden,
             x0,
             weights,
             kernel=kernel,
             bias=bias,
             num_codes=config.num_codes,
+            devices=layout.devices,
         )
     else:
         output = model.denoise(*inputs, x0_self_cond=estimate, key=decoder_key)
         per_example = example_losses(
             output, x0=x0, eps=eps, weights=weights, prediction=config.prediction
         )
-    return jnp.mean(per_example), batch_stats
+        loss = jnp.mean(per_example)
+    return loss, batch_stats
 
 
 def example_noise(

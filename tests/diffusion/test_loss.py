@@ -7,7 +7,6 @@ import pytest
 
 from pix2seq_d import analog_bits
 from pix2seq_d.diffusion import loss
-from pix2seq_d.models.layers import depth_to_space
 
 
 def test_golden_weights():
@@ -73,57 +72,6 @@ def test_softmax_loss_is_the_mean_over_the_pixels_of_each_image():
     x0 = analog_bits.encode(jnp.asarray(labels), 3)
     made = loss.softmax_xent(jnp.asarray(logits), x0, jnp.asarray(weights))
     np.testing.assert_allclose(made, total / 24, rtol=1e-5)
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("max_logits", [1, 300, 2**24])
-def test_slices_of_logits_give_the_loss_and_gradients_of_the_whole(stride, max_logits):
-    rng = np.random.default_rng(0)
-    size, channels = (2, 8, 4), stride**2 * 2 * 8
-    x0 = analog_bits.encode(jnp.asarray(rng.integers(0, 8, (*size, 2))), 3)
-    weights = jnp.asarray(rng.uniform(0.5, 2, size), jnp.float32)
-    hidden, kernel, bias = (
-        jnp.asarray(rng.normal(size=shape), jnp.float32)
-        for shape in ((2, 8 // stride, 4 // stride, 5), (5, channels), (channels,))
-    )
-
-    def whole(hidden, kernel, bias):
-        logits = depth_to_space(hidden @ kernel + bias, stride)
-        return loss.softmax_xent(logits.reshape(*size, 2, 8), x0, weights)
-
-    def sliced(hidden, kernel, bias):
-        return loss.softmax_xent_of_hidden(
-            *(hidden, x0, weights),
-            **dict(kernel=kernel, bias=bias, num_codes=8, max_logits=max_logits),
-        )
-
-    inputs = hidden, kernel, bias
-    np.testing.assert_allclose(sliced(*inputs), whole(*inputs), rtol=1e-5)
-    # Images count unequally, so that a gradient of their mean is not enough.
-    gradients = [
-        jax.grad(lambda *x, f=f: f(*x) @ jnp.array([1.0, 3.0]), argnums=(0, 1, 2))
-        for f in (sliced, whole)
-    ]
-    for made, expected in zip(*(g(*inputs) for g in gradients), strict=True):
-        np.testing.assert_allclose(made, expected, atol=1e-5)
-
-
-def test_logits_of_a_large_mask_are_never_there_as_a_whole():
-    # 256 x 256 pixels have 134 MB of them.
-    shapes = [(1, 256, 256, 8), (1, 256, 256, 16), (1, 256, 256), (8, 512), (512,)]
-    hidden, x0, weights, kernel, bias = (
-        jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes
-    )
-
-    def total(hidden, kernel, bias, x0, weights):
-        return loss.softmax_xent_of_hidden(
-            *(hidden, x0, weights), kernel=kernel, bias=bias, num_codes=256
-        ).sum()
-
-    gradient = jax.jit(jax.grad(total, argnums=(0, 1, 2)))
-    compiled = gradient.lower(hidden, kernel, bias, x0, weights).compile()
-    analysis = compiled.memory_analysis()
-    assert analysis.temp_size_in_bytes < 256 * 256 * 512 * 4
 
 
 def test_sigmoid_loss():
