@@ -24,9 +24,9 @@ from pix2seq_d.models.layers import (
     group_norm,
     keys_values,
     layer_norm,
-    upsample,
 )
 from pix2seq_d.models.strips import Strips, cut, join, number_of, of_each
+from pix2seq_d.models.upsampling import upsample
 
 
 @jax.tree_util.register_dataclass

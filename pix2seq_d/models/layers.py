@@ -222,15 +222,6 @@ class DropPath(nn.Module):
         return x * keep(jnp.ones(shape, x.dtype))
 
 
-def upsample(x: jax.Array, factor: int) -> jax.Array:
-    """Nearest-neighbour upsampling of [B, H, W, C] by an integer factor."""
-    batch, height, width, channels = x.shape
-    x = jnp.broadcast_to(
-        x[:, :, None, :, None, :], (batch, height, factor, width, factor, channels)
-    )
-    return x.reshape(batch, height * factor, width * factor, channels)
-
-
 def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
     """[B, H, W, factor**2 C] -> [B, factor H, factor W, C]."""
     batch, height, width, channels = x.shape

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import PyramidConfig
 from pix2seq_d.models import remat
-from pix2seq_d.models.layers import conv, group_norm, upsample
+from pix2seq_d.models.layers import conv, group_norm
 from pix2seq_d.models.strips import Strips, cut, join, number_of
+from pix2seq_d.models.upsampling import upsample
 
 
 class MergeBlock(nn.Module):
@@ -34,6 +35,8 @@ class MergeBlock(nn.Module):
         strips = self.strips
         x = conv(self.dim, 1, "lateral", self.dtype)(low)
         x = nn.silu(group_norm(self.dim, "lateral_norm", strips=strips)(x))
+        if high is None:
+            x = x.astype(self.dtype)  # as the convolution would, of a smaller map
         x = upsample(x, factor)
         if high is not None:
             x = x + high

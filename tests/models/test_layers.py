@@ -134,13 +134,6 @@ def test_drop_path_drops_whole_examples_and_keeps_the_mean():
     assert (y[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.03)
 
 
-def test_upsampling_repeats_pixels():
-    x = jnp.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
-    made = layers.upsample(x, 2)[0, ..., 0]
-    expected = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
-    np.testing.assert_array_equal(made, expected)
-
-
 def test_depth_to_space_orders_channels_as_row_column_channel():
     made = layers.depth_to_space(jnp.arange(12.0).reshape(1, 1, 1, 12), 2)
     expected = [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]

@@ -91,9 +91,7 @@ def test_convolutions_and_products_are_bfloat16(step):
     *_, jaxpr = step
     # But those of the time embedding, of attention scores' gradients, and those of the
     # loss with the output layer.
-    exact = re.compile(
-        r".*\)/(output|(.*/)?time\d?|.*BNTS\))|jvp\(softmax_xent\).*"
-    )
+    exact = re.compile(r".*\)/(output|(.*/)?time\d?|.*BNTS\))|jvp\(softmax_xent\).*")
     halved = set()
     for path, operation in operations(jaxpr, ""):
         product = operation.primitive.name in ("conv_general_dilated", "dot_general")

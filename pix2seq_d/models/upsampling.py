@@ -1,0 +1,84 @@
+"""Nearest-neighbour upsampling, in the form that suits a device (ours).
+
+A TPU's compiler writes repeated maps, and sums their gradients, in three to seven times
+the cycles that the memory needs. The sum of four maps with zeros between their pixels
+it makes within the convolution that follows, that of every other pixel within the one
+before (docs/performance.md).
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def upsample(x: jax.Array, factor: int) -> jax.Array:
+    """Repeats each pixel of [B, H, W, C] `factor` times along rows and columns.
+
+    It has no forward-mode derivative.
+
+    Args:
+      x: [B, H, W, C].
+      factor: >= 1.
+    Returns:
+      [B, factor H, factor W, C], of the dtype of `x`.
+    """
+    if factor != 2:
+        return _repeated(x, factor)
+    return jax.lax.platform_dependent(
+        x, tpu=_from_zeros, default=functools.partial(_repeated, factor=2)
+    )
+
+
+def _forward(x: jax.Array, factor: int) -> tuple[jax.Array, None]:
+    return upsample(x, factor), None
+
+
+def _backward(factor: int, _: None, gradient: jax.Array) -> tuple[jax.Array]:
+    if factor != 2:
+        return (_summed(gradient, factor),)
+    return (
+        jax.lax.platform_dependent(
+            gradient,
+            tpu=_of_every_other,
+            default=functools.partial(_summed, factor=2),
+        ),
+    )
+
+
+upsample.defvjp(_forward, _backward)
+
+
+def _repeated(x: jax.Array, factor: int) -> jax.Array:
+    batch, height, width, channels = x.shape
+    x = jnp.broadcast_to(
+        x[:, :, None, :, None, :], (batch, height, factor, width, factor, channels)
+    )
+    return x.reshape(batch, height * factor, width * factor, channels)
+
+
+def _summed(x: jax.Array, factor: int) -> jax.Array:
+    """[B, factor H, factor W, C] -> [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    shape = batch, height // factor, factor, width // factor, factor, channels
+    return jnp.sum(x.reshape(shape), axis=(2, 4))
+
+
+def _from_zeros(x: jax.Array) -> jax.Array:
+    """The same as `_repeated` by 2, each pixel a sum of it and three zeros."""
+
+    def at(row: int, column: int) -> jax.Array:
+        sides = (0, 0, 0), (row, 1 - row, 1), (column, 1 - column, 1), (0, 0, 0)
+        return jax.lax.pad(x, jnp.zeros((), x.dtype), sides)
+
+    return at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)
+
+
+def _of_every_other(x: jax.Array) -> jax.Array:
+    """The same as `_summed` by 2."""
+    exact = x.astype(jnp.float32)  # sums are rounded once
+    return sum(
+        (exact[:, row::2, column::2] for row in (0, 1) for column in (0, 1)),
+        start=jnp.zeros((), jnp.float32),
+    ).astype(x.dtype)
