@@ -7,14 +7,14 @@ before (docs/performance.md).
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def upsample(x: jax.Array, factor: int) -> jax.Array:
-    """Repeats each pixel of [B, H, W, C] `factor` times along rows and columns.
+    """Repeats each pixel `factor` times along rows and columns.
 
     It has no forward-mode derivative.
 
@@ -24,11 +24,16 @@ def upsample(x: jax.Array, factor: int) -> jax.Array:
     Returns:
       [B, factor H, factor W, C], of the dtype of `x`.
     """
+    made: Any = _upsample(x, factor)
+    return made
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _upsample(x: jax.Array, factor: int) -> jax.Array:
     if factor != 2:
         return _repeated(x, factor)
-    return jax.lax.platform_dependent(
-        x, tpu=_from_zeros, default=functools.partial(_repeated, factor=2)
-    )
+    repeated = functools.partial(_repeated, factor=2)
+    return jax.lax.platform_dependent(x, tpu=_from_zeros, default=repeated)
 
 
 def _forward(x: jax.Array, factor: int) -> tuple[jax.Array, None]:
@@ -36,18 +41,14 @@ def _forward(x: jax.Array, factor: int) -> tuple[jax.Array, None]:
 
 
 def _backward(factor: int, _: None, gradient: jax.Array) -> tuple[jax.Array]:
+    summed = functools.partial(_summed, factor=factor)
     if factor != 2:
-        return (_summed(gradient, factor),)
-    return (
-        jax.lax.platform_dependent(
-            gradient,
-            tpu=_of_every_other,
-            default=functools.partial(_summed, factor=2),
-        ),
-    )
+        return (summed(gradient),)
+    made = jax.lax.platform_dependent(gradient, tpu=_of_every_other, default=summed)
+    return (made,)
 
 
-upsample.defvjp(_forward, _backward)
+_upsample.defvjp(_forward, _backward)
 
 
 def _repeated(x: jax.Array, factor: int) -> jax.Array:
