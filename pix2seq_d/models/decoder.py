@@ -311,7 +311,7 @@ class MaskDecoder(nn.Module):
                 x = remat.run(block, x, time, remat=self.remat, train=train)
             if level != 0:
                 up = conv(width, 3, f"up{level}_resample", dtype, strips=n)
-                x = up(upsample(x, 2))
+                x = up(upsample(x, 2, convolved=n == 1))
 
         norm = group_norm(widths[0], "output_norm", width=c.dim, strips=n)
         # The logits are float32 in a bfloat16 model too (spec 12, porting traps).

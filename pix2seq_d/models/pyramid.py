@@ -37,7 +37,7 @@ class MergeBlock(nn.Module):
         x = nn.silu(group_norm(self.dim, "lateral_norm", strips=strips)(x))
         if high is None:
             x = x.astype(self.dtype)  # as the convolution would, of a smaller map
-        x = upsample(x, factor)
+        x = upsample(x, factor, convolved=high is None and strips == 1)
         if high is not None:
             x = x + high
         x = conv(self.dim, 3, "merge", self.dtype, strips=strips)(x)

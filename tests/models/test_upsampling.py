@@ -14,10 +14,13 @@ def _map(dtype):
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("convolved", [True, False])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_pixels_are_repeated_and_their_gradients_summed(factor, dtype):
+def test_pixels_are_repeated_and_their_gradients_summed(factor, convolved, dtype):
     x = _map(dtype)
-    made, pull = jax.vjp(lambda x: upsampling.upsample(x, factor), x)
+    made, pull = jax.vjp(
+        lambda x: upsampling.upsample(x, factor, convolved=convolved), x
+    )
     expected = np.repeat(np.repeat(x, factor, axis=1), factor, axis=2)
     assert made.dtype == x.dtype
     np.testing.assert_array_equal(made, expected)
