@@ -1,9 +1,9 @@
 """Nearest-neighbour upsampling, in the form that suits a device (ours).
 
 A TPU's compiler writes repeated maps, and sums their gradients, in three to seven times
-the cycles that the memory needs. The sum of four maps with zeros between their pixels
-it makes within the convolution that follows, that of every other pixel within the one
-before (docs/performance.md).
+the cycles that the memory needs. Where no gradient is taken it makes the sum of four
+maps with zeros between their pixels within the convolution that follows; the sum of
+every other pixel, their gradient, within the one before (docs/performance.md).
 """
 
 import functools
@@ -39,7 +39,9 @@ def _upsample(x: jax.Array, factor: int, convolved: bool) -> jax.Array:
 
 
 def _forward(x: jax.Array, factor: int, convolved: bool) -> tuple[jax.Array, None]:
-    return _upsample(x, factor, convolved), None
+    # The convolution's gradient wants the map itself, which zeros make no faster.
+    del convolved
+    return _repeated(x, factor), None
 
 
 def _backward(
