@@ -33,7 +33,7 @@ def num_slices(
     """
     batch, height, width, _ = hidden
     logits = -(-batch // devices) * height * width * num_logits
-    # Rows that are looked through are few.
+    # Heights are small: trying each number is cheap.
     return next(
         (k for k in range(1, height) if height % k == 0 and logits <= k * at_once),
         height,

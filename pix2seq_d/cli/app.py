@@ -336,8 +336,11 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
         text = str(error.args[0])
     if isinstance(error, OSError) and error.filename and error.strerror:
-        text = f"{error.filename}: {error.strerror}"
-        cure = _CURES.get(type(error))
+        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        if error.filename2:
+            text = f"{os.fsdecode(error.filename)} -> {os.fsdecode(error.filename2)}"
+            text = f"{text}: {error.strerror}"
+        cure = None if error.filename2 else _CURES.get(type(error))
         text = f"{text}; {cure}" if cure else text
     if "RESOURCE_EXHAUSTED" in text:
         return "the device is out of memory; lower the batch size or the image size"

@@ -22,7 +22,8 @@ def upsample(x: jax.Array, factor: int, *, convolved: bool) -> jax.Array:
       x: [B, H, W, C].
       factor: >= 1.
       convolved: whether a convolution takes the map as it is, neither another added nor
-        rows of neighbouring strips; only then a TPU gains by another form.
+        rows of neighbouring strips; only then a TPU gains by another form, where no
+        gradient is taken.
     Returns:
       [B, factor H, factor W, C], of the dtype of `x`.
     """

@@ -10,6 +10,7 @@ import pytest
 from pix2seq_d import analog_bits, code_logits
 from pix2seq_d.diffusion import hidden_loss, loss
 from pix2seq_d.models.layers import depth_to_space
+from pix2seq_d.sharding import mesh as meshes
 
 CODES = 8
 SIZE = (4, 8, 4)
@@ -33,7 +34,7 @@ def _of_hidden(hidden, kernel, bias, *, x0, weights, **settings):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("at_once", [1, 300, 2**24])
+@pytest.mark.parametrize("at_once", [1, 520, 2**24])
 @pytest.mark.parametrize("devices", [1, 2])
 def test_loss_and_gradients_are_those_of_all_logits(stride, at_once, devices):
     arrays, x0, weights = _inputs(stride)
@@ -105,3 +106,32 @@ def test_expected_bits_by_slices_are_those_of_the_whole():
             hidden, kernel, bias, num_codes=CODES, slices=slices
         )
         np.testing.assert_allclose(made, expected, atol=1e-6)
+
+
+def test_sums_by_product_are_sums():
+    # A TPU's, run on this machine.
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 7, CODES)), jnp.float32)
+    codes, places = hidden_loss._codes_by_product(x), hidden_loss._places_by_product(x)
+    np.testing.assert_allclose(codes, x.sum(axis=-1), atol=1e-5)
+    np.testing.assert_allclose(places, x.sum(axis=1), atol=1e-5)
+
+
+def test_devices_exchange_nothing_for_a_slice():
+    devices = jax.devices()[:4]
+    over = meshes.over_batch(meshes.make_mesh(devices))
+    (hidden, kernel, bias), x0, weights = _inputs(1)
+    made = functools.partial(_of_hidden, at_once=260, devices=4)
+    gradient = jax.jit(
+        jax.value_and_grad(lambda *x, **given: made(*x, **given), argnums=(0, 1, 2))
+    )
+    whole = gradient(hidden, kernel, bias, x0=x0, weights=weights)
+    hidden, x0, weights = jax.device_put((hidden, x0, weights), over)
+    compiled = gradient.lower(hidden, kernel, bias, x0=x0, weights=weights).compile()
+    text = compiled.as_text()
+    loop = [line for line in text.splitlines() if "/while/body/" in line]
+    assert len(loop) > 10 and "all-reduce" in text
+    moves = "all-reduce(", "all-gather(", "all-to-all(", "collective-permute("
+    assert not [line for line in loop for move in moves if move in line]
+    split = compiled(hidden, kernel, bias, x0=x0, weights=weights)
+    for found, right in zip(*map(jax.tree.leaves, (split, whole)), strict=True):
+        np.testing.assert_allclose(found, right, atol=1e-6)

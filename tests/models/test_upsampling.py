@@ -22,8 +22,10 @@ def test_pixels_are_repeated_and_their_gradients_summed(factor, convolved, dtype
         lambda x: upsampling.upsample(x, factor, convolved=convolved), x
     )
     expected = np.repeat(np.repeat(x, factor, axis=1), factor, axis=2)
-    assert made.dtype == x.dtype
+    plain = upsampling.upsample(x, factor, convolved=convolved)
+    assert made.dtype == plain.dtype == x.dtype
     np.testing.assert_array_equal(made, expected)
+    np.testing.assert_array_equal(plain, expected)
     back = jnp.arange(made.size, dtype=dtype).reshape(made.shape) / made.size
     (gradient,) = pull(back)
     assert gradient.dtype == x.dtype
