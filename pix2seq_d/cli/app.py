@@ -336,12 +336,10 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
         text = str(error.args[0])
     if isinstance(error, OSError) and error.filename and error.strerror:
-        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
-        if error.filename2:
-            text = f"{os.fsdecode(error.filename)} -> {os.fsdecode(error.filename2)}"
-            text = f"{text}: {error.strerror}"
-        cure = None if error.filename2 else _CURES.get(type(error))
-        text = f"{text}; {cure}" if cure else text
+        paths = [os.fsdecode(p) for p in (error.filename, error.filename2) if p]
+        text = f"{' -> '.join(paths)}: {error.strerror}"
+        if len(paths) == 1 and type(error) in _CURES:
+            text = f"{text}; {_CURES[type(error)]}"
     if "RESOURCE_EXHAUSTED" in text:
         return "the device is out of memory; lower the batch size or the image size"
     return " ".join(text.split()) or type(error).__name__

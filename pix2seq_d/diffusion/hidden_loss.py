@@ -8,7 +8,7 @@ made once, a group of bits and a slice of rows at a time, and never kept. Masks 
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -87,15 +87,9 @@ def _to_depth(x: jax.Array, s: int) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-def _loss(
-    hidden: jax.Array,
-    kernel: jax.Array,
-    bias: jax.Array,
-    target: _Target,
-    devices: int,
-    slices: int,
-) -> jax.Array:
-    return _with_gradients(hidden, kernel, bias, target, devices, slices)[0]
+def _loss(*arguments: Any) -> jax.Array:
+    """The loss alone; `arguments` are those of `_with_gradients`."""
+    return _with_gradients(*arguments)[0]
 
 
 def _with_gradients(

@@ -36,10 +36,10 @@ class MergeBlock(nn.Module):
         x = conv(self.dim, 1, "lateral", self.dtype)(low)
         x = nn.silu(group_norm(self.dim, "lateral_norm", strips=strips)(x))
         if high is None:
-            x = x.astype(self.dtype)  # as the convolution would, of a smaller map
-        x = upsample(x, factor, convolved=high is None and strips == 1)
-        if high is not None:
-            x = x + high
+            # Rounded as by the convolution, while the map is small.
+            x = upsample(x.astype(self.dtype), factor, convolved=strips == 1)
+        else:
+            x = upsample(x, factor, convolved=False) + high
         x = conv(self.dim, 3, "merge", self.dtype, strips=strips)(x)
         return nn.silu(group_norm(self.dim, "merge_norm", strips=strips)(x))
 

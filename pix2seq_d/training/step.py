@@ -148,7 +148,7 @@ def batch_loss(
     inputs = variables, xt, gamma, prepared
     if config.prediction == "x_softmax_xent":
         hidden = model.hidden(*inputs, x0_self_cond=estimate, key=decoder_key)
-        # Whole for their gradients, too: the loss makes a part for each group of bits.
+        # Whole, for the loss splits them by groups of bits.
         kernel, bias = layout.gather(last_layer(variables))
         loss = softmax_xent_of_hidden(
             hidden,

@@ -121,9 +121,7 @@ def test_devices_exchange_nothing_for_a_slice():
     over = meshes.over_batch(meshes.make_mesh(devices))
     (hidden, kernel, bias), x0, weights = _inputs(1)
     made = functools.partial(_of_hidden, at_once=260, devices=4)
-    gradient = jax.jit(
-        jax.value_and_grad(lambda *x, **given: made(*x, **given), argnums=(0, 1, 2))
-    )
+    gradient = jax.jit(jax.value_and_grad(made, argnums=(0, 1, 2)))
     whole = gradient(hidden, kernel, bias, x0=x0, weights=weights)
     hidden, x0, weights = jax.device_put((hidden, x0, weights), over)
     compiled = gradient.lower(hidden, kernel, bias, x0=x0, weights=weights).compile()
