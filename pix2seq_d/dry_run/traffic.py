@@ -8,7 +8,6 @@ from typing import Any
 import jax
 
 from pix2seq_d.dry_run.hlo import Collective
-from pix2seq_d.models import last_layer
 from pix2seq_d.training.program import Program
 
 ACTIVATIONS = "activations"
@@ -72,18 +71,8 @@ def _sizes(program: Program) -> tuple[set[int], set[int], set[int]]:
     parts: set[int] = {
         math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in params
     }
-    parts |= _parts_of_the_last_layer(program)
     moments: Any = jax.tree.leaves(program.state.variables["batch_stats"])
     return {leaf.size for leaf in params}, parts, {leaf.size for leaf in moments}
-
-
-def _parts_of_the_last_layer(program: Program) -> set[int]:
-    """Elements of its kernel and bias for one group of bits, as the loss takes them."""
-    config = program.model.config
-    if config.prediction != "x_softmax_xent":
-        return set()
-    kernel, _ = jax.eval_shape(last_layer, program.state.variables)
-    return {kernel.shape[0] * config.num_codes, config.num_codes}
 
 
 def _purpose(

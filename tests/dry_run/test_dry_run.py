@@ -11,7 +11,7 @@ from pix2seq_d import config as config_lib
 from pix2seq_d.cli import app, dry_run, train
 from pix2seq_d.dry_run import estimate, measure, report, shards, topology, traffic
 from pix2seq_d.dry_run.prices import Prices
-from pix2seq_d.models import convolution, last_layer
+from pix2seq_d.models import convolution
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +69,6 @@ def test_activations_that_move_are_called_so(split):
     moved = split.collectives[0]
     moved = dataclasses.replace(moved, op="all-to-all", shape=(8, 16, 16, 8))
     assert traffic.activations([moved], split.program) == (moved,)
-
-
-def test_a_group_of_bits_of_the_last_layer_has_a_gradient_of_its_own(split):
-    model = split.program.model.config
-    kernel, _ = jax.eval_shape(last_layer, split.program.state.variables)
-    assert kernel.shape[1] > model.num_codes
-    part = dataclasses.replace(
-        split.collectives[0],
-        op="all-reduce",
-        shape=(kernel.shape[0], model.num_codes),
-        path="jit(train_step)/jvp()/reduce_sum",
-    )
-    (row,) = traffic.summarize([part], split.program)
-    assert row.purpose == "gradients"
 
 
 def test_the_table_of_shards_holds_every_parameter_once(split):
