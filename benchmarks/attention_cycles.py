@@ -1,4 +1,4 @@
-"""Attention on a TPU by its compiler: all queries at once against blocks of them.
+"""Attention on a TPU by its compiler: all heads at once against one after another.
 
   PYTHONPATH=.venv/libtpu python benchmarks/attention_cycles.py \
       --config=coco_panoptic:high_res [--images=1,8] [--chip=v5e] [--output=FILE]
@@ -23,7 +23,7 @@ from pix2seq_d.cli import app, dry_run
 from pix2seq_d.dry_run import hlo, memory, topology
 from pix2seq_d.evaluation import text_table
 from pix2seq_d.models import attention_choice
-from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
+from pix2seq_d.models.attention_kernel import ByHead, Kernel, attend
 
 
 def main(argv: list[str]) -> None:
@@ -44,10 +44,10 @@ def main(argv: list[str]) -> None:
     rows = []
     for images in command.counts(values, "images"):
         for shape in attention_choice.shapes(config.model):
-            blocks = Blocks(1)
+            kernels: dict[str, Kernel] = {"at once": "xla", "by head": ByHead(1)}
             found = {
                 name: measure(kernel, (images, *shape), config.train.dtype, device)
-                for name, kernel in (("whole", "xla"), ("blocks", blocks))
+                for name, kernel in kernels.items()
             }
             rows.append({"images": images, "shape": shape, **found})
     print(table(rows))
@@ -89,13 +89,13 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: Mcycles, MB."""
     head = ["images", "queries", "keys", "heads"]
     for name in ("forward", "with gradients", "MB with gradients"):
-        head += [f"{name}, whole", "blocks"]
+        head += [f"{name}, at once", "by head"]
     body = []
     for row in rows:
         queries, keys, heads, width = row["shape"]
         found = [str(row["images"]), str(queries), str(keys), f"{heads} of {width}"]
         for name, digits in (("forward", 2), ("both", 2), ("temporaries", 0)):
-            found += [f"{row[k][name] / 1e6:,.{digits}f}" for k in ("whole", "blocks")]
+            found += [f"{row[k][name] / 1e6:,.{digits}f}" for k in ("at once", "by head")]
         body.append(found)
     return text_table.markdown(head, body)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2seq_d.config import ModelConfig
-from pix2seq_d.models.attention_kernel import Blocks, Kernel, attend
+from pix2seq_d.models.attention_kernel import ByHead, Kernel, attend
 from pix2seq_d.models.pix2seq_d import Pix2SeqD
 from pix2seq_d.models.strips import Strips
 from pix2seq_d.sharding import mesh as meshes
@@ -26,7 +26,7 @@ TOLERANCE = 0.03
 def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
     """The kernel for a model on some devices.
 
-    TPUs take blocks, GPUs cuDNN's where it proves right there: it is tried once, on
+    TPUs take a head after another, GPUs cuDNN's where it proves right there: it is tried once, on
     those of this process; a line on stderr says if it fails. Call it outside of any
     trace, and in each process that has some of the devices.
 
@@ -37,7 +37,7 @@ def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
     """
     devices = list(devices)
     if all(d.platform == "tpu" for d in devices):
-        return Blocks(len(devices))
+        return ByHead(len(devices))
     if jnp.dtype(dtype) != jnp.bfloat16 or not all(map(is_gpu, devices)):
         return "xla"
     own = tuple(d for d in devices if d.process_index == jax.process_index())
@@ -53,7 +53,7 @@ def model_on(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Pix2Seq
     On TPUs its images are cut into strips where they are few.
     """
     kernel = best(config, dtype, devices)
-    strips = Strips(kernel.devices) if isinstance(kernel, Blocks) else None
+    strips = Strips(kernel.devices) if isinstance(kernel, ByHead) else None
     return Pix2SeqD(config, dtype=jnp.dtype(dtype), attention=kernel, strips=strips)
 
 

@@ -19,7 +19,7 @@ from pix2seq_d.export import program as exported
 from pix2seq_d.inference.predictor import Predictor
 from pix2seq_d.labels import Category, LabelSpace
 from pix2seq_d.models import Pix2SeqD, attention_choice, variable_shapes
-from pix2seq_d.models.attention_kernel import Blocks, attend
+from pix2seq_d.models.attention_kernel import ByHead, attend
 from pix2seq_d.models.summary import operations
 from pix2seq_d.sharding import mesh as meshes
 from pix2seq_d.training import program as programs
@@ -180,7 +180,7 @@ def test_programs_for_gpus_take_the_kernel_that_passed(gpus, cudnn, monkeypatch)
 
 def test_other_devices_than_gpus_have_no_check(monkeypatch, caplog):
     monkeypatch.setattr(attention_choice, "error", None)
-    for platform, kernel in (("cpu", "xla"), ("tpu", Blocks(2))):
+    for platform, kernel in (("cpu", "xla"), ("tpu", ByHead(2))):
         devices = 2 * [types.SimpleNamespace(platform=platform, process_index=0)]
         assert attention_choice.best(CONFIG, "bfloat16", devices) == kernel
     assert not caplog.messages

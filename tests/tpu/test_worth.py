@@ -1,4 +1,4 @@
-"""What is done for chips with few images is worth it, by the TPU compiler.
+"""What is done for TPUs alone is worth it, by the TPU compiler.
 
 Where a newer one makes it needless these fail: then it can go.
 """
@@ -11,10 +11,9 @@ import pytest
 from jax.sharding import SingleDeviceSharding
 
 from pix2seq_d.dry_run import hlo, memory, topology
-from pix2seq_d.models.attention_kernel import Blocks, _by_blocks, attend
+from pix2seq_d.models.attention_kernel import ByHead, attend
 from pix2seq_d.models.decoder import ResidualBlock
 from pix2seq_d.models.strips import cut, join
-from pix2seq_d.sharding import mesh as meshes
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +49,17 @@ def test_strips_of_one_image_take_less_than_the_image(chips):
     assert strips < 0.7 * whole
 
 
-def test_heads_as_examples_take_less_than_one_example_a_chip(chips):
-    place = meshes.over_batch(meshes.make_mesh(chips))
-    query = jax.ShapeDtypeStruct((4, 2049, 8, 64), jnp.bfloat16, sharding=place)
-    kernel = Blocks(4)
-    size = kernel.queries(4, 2049, heads=8, keys=2049)
-    assert size < 2049
-    heads, examples = (
-        cycles(attention, query, query, query)
-        for attention in (
-            functools.partial(attend, kernel=kernel),
-            functools.partial(_by_blocks, size=size),
-        )
+def test_a_head_after_another_takes_less_than_all_at_once(chips):
+    place = SingleDeviceSharding(chips[0])
+    query = jax.ShapeDtypeStruct((8, 1024, 8, 64), jnp.bfloat16, sharding=place)
+    assert ByHead(1).parts(8, 1024, heads=8, keys=1024) == 1
+
+    def pulled(query, key, value, back, *, kernel):
+        attention = functools.partial(attend, kernel=kernel)
+        return jax.vjp(attention, query, key, value)[1](back)
+
+    by_head, at_once = (
+        cycles(functools.partial(pulled, kernel=kernel), *4 * [query])
+        for kernel in (ByHead(1), "xla")
     )
-    assert heads < 0.7 * examples
+    assert by_head < 0.5 * at_once
