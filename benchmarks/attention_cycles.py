@@ -95,7 +95,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         queries, keys, heads, width = row["shape"]
         found = [str(row["images"]), str(queries), str(keys), f"{heads} of {width}"]
         for name, digits in (("forward", 2), ("both", 2), ("temporaries", 0)):
-            found += [f"{row[k][name] / 1e6:,.{digits}f}" for k in ("at once", "by head")]
+            found += [
+                f"{row[k][name] / 1e6:,.{digits}f}" for k in ("at once", "by head")
+            ]
         body.append(found)
     return text_table.markdown(head, body)
 

@@ -26,9 +26,9 @@ TOLERANCE = 0.03
 def best(config: ModelConfig, dtype: Any, devices: Iterable[Any]) -> Kernel:
     """The kernel for a model on some devices.
 
-    TPUs take a head after another, GPUs cuDNN's where it proves right there: it is tried once, on
-    those of this process; a line on stderr says if it fails. Call it outside of any
-    trace, and in each process that has some of the devices.
+    TPUs take a head after another, GPUs cuDNN's where it proves right there: it is
+    tried once, on those of this process; a line on stderr says if it fails. Call it
+    outside of any trace, and in each process that has some of the devices.
 
     Args:
       config: of the model.

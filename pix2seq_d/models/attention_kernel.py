@@ -73,4 +73,3 @@ def attend(
         query, key, value, key_value_seq_lengths=lengths, implementation="cudnn"
     )
     return made[:, :length]
-

@@ -1,8 +1,8 @@
 """Attention of one head after another, whose scores a TPU's chip holds.
 
-With FlashAttention's gradients (Dao et al., arXiv 2205.14135, algorithm 4): the backward
-pass makes the weights from the scores and log-sum-exp, without a softmax. That the sums
-over keys are a product with a column of ones is ours: a TPU sums rows slowly.
+With FlashAttention's gradients (Dao et al., arXiv 2205.14135, algorithm 4): the
+backward pass makes the weights from scores and log-sum-exp, without a softmax. That
+sums over keys are a product with a column of ones is ours: a TPU sums rows slowly.
 """
 
 import functools
