@@ -28,7 +28,14 @@ class ByHead:
     devices: int
 
     def parts(self, batch: int, queries: int, *, heads: int, keys: int) -> int:
-        """Blocks of queries that a head has; 0 for all heads at once."""
+        """Blocks of queries that a head is to have; 0 for all heads at once.
+
+        Args:
+          batch: examples, on all devices.
+          queries: of an example.
+          heads: number of them.
+          keys: of an example.
+        """
         one = 4 * -(-batch // self.devices) * queries * keys
         return 0 if heads * one <= _OF_ALL else math.ceil(one / _OF_ONE)
 

@@ -1,8 +1,10 @@
 """Attention of one head after another, whose scores a TPU's chip holds.
 
-With FlashAttention's gradients (Dao et al., arXiv 2205.14135, algorithm 4): the
-backward pass makes the weights from scores and log-sum-exp, without a softmax. That
-sums over keys are a product with a column of ones is ours: a TPU sums rows slowly.
+With FlashAttention's gradients (Dao et al., arXiv 2205.14135; log-sum-exp as of Dao,
+arXiv 2307.08691): the backward pass makes the weights from scores and log-sum-exp,
+without a softmax. Ours: sums over keys are a product with a column of ones, for a TPU
+sums rows slowly; and the result is kept in float32 for D, which has to cancel against
+dO V^T where keys have much in common.
 """
 
 import functools
@@ -31,9 +33,10 @@ def head_by_head(
       key: [B, M, heads, head_dim].
       value: as `key`.
       parts: blocks of queries, one after another, of which only one has its scores
-        [B, L / parts, M] of a head in memory.
+        [B, l, M] of a head in memory, l a multiple of 8; rather fewer than that many.
     Returns:
       [B, L, heads, head_dim].
+    Source: FlashAttention, above; heads and blocks are ours.
     """
     return _forward(query, key, value, parts)[0]
 
@@ -51,7 +54,7 @@ def _forward(
 
     made, logs = jax.lax.map(head, tuple(map(_heads, (query, key, value))))
     made = jnp.moveaxis(made, 0, 2)
-    return made, (query, key, value, made, logs)
+    return made.astype(value.dtype), (query, key, value, made, logs)
 
 
 def _backward(parts: int, kept: Any, back: jax.Array) -> tuple[jax.Array, ...]:
@@ -72,7 +75,7 @@ def _backward(parts: int, kept: Any, back: jax.Array) -> tuple[jax.Array, ...]:
             rows = *(_cut(x, parts) for x in (query, made, back)), logs
             rest, of_query = jax.lax.scan(step, [zeros, zeros], rows)
             of_query = _joined(of_query, query.shape[1])
-        return tuple(x.astype(key.dtype) for x in (of_query, *rest))
+        return of_query, *(x.astype(key.dtype) for x in rest)
 
     arrays = *map(_heads, (query, key, value, made, back)), logs
     found = jax.lax.map(head, arrays)
@@ -85,7 +88,7 @@ head_by_head.defvjp(_forward, _backward)
 def _attend(
     query: jax.Array, *, key: jax.Array, value: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """[B, l, H] -> the same, and log-sum-exp [B, l] of the scores."""
+    """[B, l, H] -> the same in float32, and log-sum-exp [B, l] of the scores."""
     scores = _contract("blh,bmh->blm", query, key) / math.sqrt(query.shape[-1])
     largest = jnp.max(scores, axis=-1, keepdims=True)
     weights = jnp.exp(scores - largest).astype(value.dtype)
@@ -93,7 +96,7 @@ def _attend(
     made = _contract("blm,bmh->blh", weights, jnp.concatenate([value, ones], axis=-1))
     made, total = made[..., :-1], made[..., -1:]
     logs = (largest + jnp.log(total))[..., 0]
-    return (made / total).astype(value.dtype), logs
+    return made / total, logs
 
 
 def _gradients(
@@ -105,19 +108,19 @@ def _gradients(
     key: jax.Array,
     value: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Of query, key and value, in float32; P = exp(S - log-sum-exp), D = rows of dO O.
+    """Of query, and of key and value in float32, to be added up.
 
-    dV = P^T dO, dS = P (dO V^T - D), dQ = dS K, dK = dS^T Q.
+    P = exp(S - log-sum-exp), D = rows of dO O, dV = P^T dO, dS = P (dO V^T - D),
+    dQ = dS K, dK = dS^T Q.
     """
     scale, dtype = 1 / math.sqrt(query.shape[-1]), query.dtype
     scores = _contract("blh,bmh->blm", query, key) * scale
     weights = jnp.exp(scores - logs[..., None])
-    exact = made.astype(jnp.float32), back.astype(jnp.float32)
-    dots = jnp.sum(exact[0] * exact[1], axis=-1, keepdims=True)
+    dots = jnp.sum(made * back.astype(jnp.float32), axis=-1, keepdims=True)
     of_scores = weights * (_contract("blh,bmh->blm", back, value) - dots)
     of_scores = of_scores.astype(dtype)
     of_value = _contract("blm,blh->bmh", weights.astype(dtype), back)
-    of_query = _contract("blm,bmh->blh", of_scores, key) * scale
+    of_query = (_contract("blm,bmh->blh", of_scores, key) * scale).astype(dtype)
     of_key = _contract("blm,blh->bmh", of_scores, query) * scale
     return of_query, of_key, of_value
 
@@ -128,9 +131,13 @@ def _heads(x: jax.Array) -> jax.Array:
 
 
 def _cut(x: jax.Array, parts: int) -> jax.Array:
-    """[B, L, H] -> [parts, B, l, H]; rows of zeros fill the last, and give nothing."""
+    """[B, L, H] -> [at most `parts`, B, l, H].
+
+    Rows of zeros fill the last; they give no gradients, for their dO is zero.
+    """
     batch, length, width = x.shape
     size = math.ceil(length / parts / _TILE) * _TILE
+    parts = math.ceil(length / size)
     x = jnp.pad(x, ((0, 0), (0, parts * size - length), (0, 0)))
     return jnp.moveaxis(x.reshape(batch, parts, size, width), 1, 0)
 
