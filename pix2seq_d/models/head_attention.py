@@ -47,8 +47,6 @@ def _forward(
     def head(arrays: tuple[jax.Array, ...]) -> Any:
         query, key, value = arrays
         block = functools.partial(_attend, key=key, value=value)
-        if parts == 1:
-            return block(query)
         made, logs = jax.lax.map(block, _cut(query, parts))
         return _joined(made, query.shape[1]), logs
 
@@ -63,19 +61,16 @@ def _backward(parts: int, kept: Any, back: jax.Array) -> tuple[jax.Array, ...]:
     def head(arrays: tuple[jax.Array, ...]) -> Any:
         query, key, value, made, back, logs = arrays
         block = functools.partial(_gradients, key=key, value=value)
-        if parts == 1:
-            of_query, *rest = block(query, made, back, logs)
-        else:
-            zeros = jnp.zeros(key.shape, jnp.float32)
+        zeros = jnp.zeros(key.shape, jnp.float32)
 
-            def step(sums: Any, rows: Any) -> Any:
-                of_query, *more = block(*rows)
-                return [a + b for a, b in zip(sums, more, strict=True)], of_query
+        def step(sums: Any, rows: Any) -> Any:
+            of_query, *more = block(*rows)
+            return [a + b for a, b in zip(sums, more, strict=True)], of_query
 
-            rows = *(_cut(x, parts) for x in (query, made, back)), logs
-            rest, of_query = jax.lax.scan(step, [zeros, zeros], rows)
-            of_query = _joined(of_query, query.shape[1])
-        return of_query, *(x.astype(key.dtype) for x in rest)
+        rows = *(_cut(x, parts) for x in (query, made, back)), logs
+        sums, of_query = jax.lax.scan(step, [zeros, zeros], rows)
+        of_query = _joined(of_query, query.shape[1])
+        return of_query, *(x.astype(key.dtype) for x in sums)
 
     arrays = *map(_heads, (query, key, value, made, back)), logs
     found = jax.lax.map(head, arrays)
@@ -133,11 +128,14 @@ def _heads(x: jax.Array) -> jax.Array:
 def _cut(x: jax.Array, parts: int) -> jax.Array:
     """[B, L, H] -> [at most `parts`, B, l, H].
 
-    Rows of zeros fill the last; they give no gradients, for their dO is zero.
+    Rows of zeros fill the last of several; they give no gradients, for their dO is
+    zero.
     """
     batch, length, width = x.shape
-    size = math.ceil(length / parts / _TILE) * _TILE
-    parts = math.ceil(length / size)
+    size = length
+    if parts > 1:
+        size = math.ceil(length / parts / _TILE) * _TILE
+        parts = math.ceil(length / size)
     x = jnp.pad(x, ((0, 0), (0, parts * size - length), (0, 0)))
     return jnp.moveaxis(x.reshape(batch, parts, size, width), 1, 0)
 
