@@ -16,16 +16,17 @@ from pix2seq_d.models.attention_kernel import Kernel
 from pix2seq_d.models.initialisers import glorot, tiny, zeros
 from pix2seq_d.models.layers import (
     Attention,
+    BiasApart,
     FeedForward,
+    GroupNorm,
     KeyValue,
     conv,
     dense,
     depth_to_space,
-    group_norm,
     keys_values,
     layer_norm,
 )
-from pix2seq_d.models.strips import Strips, cut, join, number_of, of_each
+from pix2seq_d.models.strips import Strips, cut, join, number_of
 from pix2seq_d.models.upsampling import upsample
 
 
@@ -132,18 +133,29 @@ class ResidualBlock(nn.Module):
     strips: int = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, time: jax.Array, *, train: bool) -> jax.Array:
-        """x [B, h, w, C] or strips of it, time [B, E] -> [B, h, w, features]."""
+    def __call__(
+        self,
+        x: jax.Array,
+        time: jax.Array,
+        beside: jax.Array | None = None,
+        *,
+        train: bool,
+    ) -> jax.Array:
+        """x [B, h, w, C] or strips of it, time [B, E] -> [B, h, w, features].
+
+        A map beside it, [B, h, w, C'], gives further channels.
+        """
         features, dtype, strips = self.features, self.dtype, self.strips
-        skip = x
-        if x.shape[-1] != features:
-            skip = conv(features, 1, "skip", dtype)(x)
-        time = of_each(dense(2 * features, "time", jnp.float32)(time), strips)
-        scale, shift = jnp.split(time[:, None, None, :], 2, axis=-1)
-        y = nn.silu(group_norm(x.shape[-1], "norm1", strips=strips)(x))
-        y = conv(features, 3, "conv1", dtype, strips=strips)(y)
-        y = group_norm(features, "norm2", strips=strips)(y)
-        y = nn.silu(y * (1 + scale) + shift)
+        norm = functools.partial(GroupNorm, dtype, strips=strips, silu=True)
+        parts = (x,) if beside is None else (x, beside)
+        skip = jnp.concatenate(parts, axis=-1)
+        if skip.shape[-1] != features:
+            skip = conv(features, 1, "skip", dtype)(skip)
+        time = dense(2 * features, "time", jnp.float32)(time)
+        scale, shift = jnp.split(time, 2, axis=-1)
+        y = norm(name="norm1")(*parts)
+        y, bias = BiasApart(features, 3, dtype, strips, name="conv1")(y)
+        y = norm(name="norm2")(y, bias=bias, modulation=(scale, shift))
         y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
         y = conv(features, 3, "conv2", dtype, kernel_init=tiny, strips=strips)(y)
         # The sum is rounded once; large maps at every step stay in `dtype`.
@@ -210,9 +222,9 @@ class MiddleTransformer(nn.Module):
     ) -> jax.Array:
         """x [B, h, w, C], time [B, E], memory of each layer -> [B, h, w, D]."""
         c, dtype = self.config, self.dtype
-        batch, height, width, channels = x.shape
+        batch, height, width, _ = x.shape
         dim = c.transformer_dim
-        x = group_norm(channels, "input_norm", width=dim)(x)
+        x = GroupNorm(dtype, width=dim, name="input_norm")(x)
         x = conv(dim, 1, "input", dtype)(x).reshape(batch, height * width, dim)
         # A float32 residual stream, as in the encoder.
         x = x.astype(jnp.float32) + embeddings.grid_codes(height, width, dim)
@@ -223,7 +235,7 @@ class MiddleTransformer(nn.Module):
             own = memory[index] if memory else None
             x = remat.run(layer, x, own, remat=self.remat, train=train)
         x = x[:, :-1].reshape(batch, height, width, dim)
-        x = group_norm(dim, "output_norm")(x)
+        x = GroupNorm(dtype, name="output_norm")(x)
         return conv(dim, 1, "output", dtype)(x)
 
 
@@ -279,7 +291,7 @@ class MaskDecoder(nn.Module):
         x = conv_in(x, prepared.input)
         last = len(widths) - 1
         n = number_of(x, self.strips, stride=2**last)
-        x = group_norm(widths[0], "input_norm", strips=n)(cut(x, n)).astype(dtype)
+        x = GroupNorm(dtype, strips=n, name="input_norm")(cut(x, n))
 
         skips = [x]
         for level, (width, blocks) in enumerate(
@@ -304,18 +316,18 @@ class MaskDecoder(nn.Module):
         for level in range(last, -1, -1):
             width = widths[level]
             for index in range(c.num_res_blocks[level] + 1):
-                x = jnp.concatenate([x, skips.pop()], axis=-1)
                 block = ResidualBlock(
                     width, c.dropout, dtype, n, name=f"up{level}_block{index}"
                 )
-                x = remat.run(block, x, time, remat=self.remat, train=train)
+                beside = skips.pop()
+                x = remat.run(block, x, time, beside, remat=self.remat, train=train)
             if level != 0:
                 up = conv(width, 3, f"up{level}_resample", dtype, strips=n)
                 x = up(upsample(x, 2, convolved=n == 1))
 
-        norm = group_norm(widths[0], "output_norm", width=c.dim, strips=n)
         # The logits are float32 in a bfloat16 model too (spec 12, porting traps).
-        x = join(nn.silu(norm(x)).astype(jnp.float32), n)
+        norm = GroupNorm(width=c.dim, strips=n, silu=True, name="output_norm")
+        x = join(norm(x), n)
         if not head:
             return x
         output = conv(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from pix2seq_d.models.attention_kernel import Kernel, attend
 from pix2seq_d.models.convolution import convolve
 from pix2seq_d.models.gelu import gelu
+from pix2seq_d.models.group_norm import Modulation, group_norm
 from pix2seq_d.models.initialisers import Initialiser, glorot, ones, zeros
 from pix2seq_d.models.strips import with_neighbours
 
@@ -31,35 +32,6 @@ def layer_norm(name: str) -> nn.LayerNorm:
         dtype=jnp.float32,
         name=name,
     )
-
-
-def group_norm(
-    channels: int, name: str, *, width: int | None = None, strips: int = 1
-) -> Callable[[jax.Array], jax.Array]:
-    """GroupNorm of min(C / 4, 32) groups, epsilon 1e-5, to float32 (spec 4.4, 4.6).
-
-    Where that number does not divide C (the reference fails there), of their
-    greatest common divisor.
-
-    Args:
-      channels: C.
-      name: of the module.
-      width: in place of C in the number of groups, where the reference has another.
-      strips: that an image is cut into (`strips.cut`).
-    """
-    groups = math.gcd(channels, max(min((width or channels) // 4, 32), 1))
-    norm = nn.GroupNorm(
-        num_groups=groups,
-        epsilon=1e-5,
-        scale_init=ones,
-        bias_init=zeros,
-        dtype=jnp.float32,
-        name=name,
-    )
-    if strips == 1:
-        return norm
-    # It sums over all axes but the first and the last.
-    return lambda x: norm(x.reshape(-1, strips, *x.shape[1:])).reshape(x.shape)
 
 
 def conv(
@@ -99,6 +71,86 @@ def conv(
     if strips == 1:
         return convolution
     return lambda x: convolution(with_neighbours(x, strips, above=before, below=after))
+
+
+class BiasApart(nn.Module):
+    """A convolution of stride 1 as `conv` makes one, whose bias `GroupNorm` adds.
+
+    Attributes:
+      features: output channels.
+      kernel: side of the kernel, odd.
+      dtype: compute dtype.
+      strips: that an image is cut into (`strips.cut`).
+    """
+
+    features: int
+    kernel: int
+    dtype: Dtype = jnp.float32
+    strips: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """[B, H, W, C] -> [B, H, W, features] without the bias, and it [features]."""
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        kernel = self.param("kernel", glorot, shape)
+        bias = self.param("bias", zeros, shape[-1:])
+        side = self.kernel // 2
+        padding = 2 * ((side, side),)
+        if self.strips > 1:
+            x = with_neighbours(x, self.strips, above=side, below=side)
+            padding = (0, 0), (side, side)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        return convolve(x, kernel, (1, 1), padding), bias
+
+
+class GroupNorm(nn.Module):
+    """GroupNorm, and what `group_norm.group_norm` takes with it (spec 4.4, 4.6).
+
+    It has min(C / 4, 32) groups; where that does not divide C (the reference fails
+    there), as many as their greatest common divisor.
+
+    Attributes:
+      dtype: of the result.
+      width: in place of C in the number of groups, where the reference has another.
+      strips: that an image is cut into (`strips.cut`).
+      silu: whether SiLU is taken.
+    """
+
+    dtype: Dtype = jnp.float32
+    width: int | None = None
+    strips: int = 1
+    silu: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        *parts: jax.Array,
+        bias: jax.Array | None = None,
+        modulation: Modulation | None = None,
+    ) -> jax.Array:
+        """Maps [B, h, w, C_i] side by side -> [B, h, w, C].
+
+        Args:
+          *parts: the maps.
+          bias: [C], of the convolution that made them.
+          modulation: scale and shift of each image, [images, C] each.
+        """
+        channels = sum(part.shape[-1] for part in parts)
+        return group_norm(
+            parts,
+            self.param("scale", ones, (channels,)),
+            self.param("bias", zeros, (channels,)),
+            groups=self.groups(channels),
+            bias=bias,
+            modulation=modulation,
+            strips=self.strips,
+            silu=self.silu,
+            dtype=self.dtype,
+        )
+
+    def groups(self, channels: int) -> int:
+        """Number of groups of so many channels."""
+        return math.gcd(channels, max(min((self.width or channels) // 4, 32), 1))
 
 
 def dense(features: int, name: str, dtype: Dtype) -> nn.Dense:

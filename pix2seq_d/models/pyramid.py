@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import PyramidConfig
 from pix2seq_d.models import remat
-from pix2seq_d.models.layers import conv, group_norm
+from pix2seq_d.models.layers import BiasApart, GroupNorm
 from pix2seq_d.models.strips import Strips, cut, join, number_of
 from pix2seq_d.models.upsampling import upsample
 
@@ -33,15 +33,17 @@ class MergeBlock(nn.Module):
     ) -> jax.Array:
         """low [B, h, w, C], high [B, factor h, factor w, dim] or None -> like high."""
         strips = self.strips
-        x = conv(self.dim, 1, "lateral", self.dtype)(low)
-        x = nn.silu(group_norm(self.dim, "lateral_norm", strips=strips)(x))
-        if high is None:
-            # Rounded as by the convolution, while the map is small.
-            x = upsample(x.astype(self.dtype), factor, convolved=strips == 1)
-        else:
-            x = upsample(x, factor, convolved=False) + high
-        x = conv(self.dim, 3, "merge", self.dtype, strips=strips)(x)
-        return nn.silu(group_norm(self.dim, "merge_norm", strips=strips)(x))
+        x, bias = BiasApart(self.dim, 1, self.dtype, name="lateral")(low)
+        # Rounded as by the convolution, if that takes it, while the map is small.
+        dtype = self.dtype if high is None else jnp.float32
+        norm = GroupNorm(dtype, strips=strips, silu=True, name="lateral_norm")
+        x = norm(x, bias=bias)
+        x = upsample(x, factor, convolved=high is None and strips == 1)
+        if high is not None:
+            x = x + high
+        x, bias = BiasApart(self.dim, 3, self.dtype, strips, name="merge")(x)
+        norm = GroupNorm(strips=strips, silu=True, name="merge_norm")
+        return norm(x, bias=bias)
 
 
 class FeaturePyramid(nn.Module):

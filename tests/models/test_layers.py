@@ -107,9 +107,10 @@ def test_tiny_kernels_are_glorot_times_1e_5():
     [(512, 32), (128, 32), (64, 16), (8, 2), (2, 1), (36, 9), (132, 4)],
 )
 def test_group_norm_has_a_quarter_of_the_channels_as_groups(channels, groups):
-    norm = layers.group_norm(channels, "norm")
-    assert norm.num_groups == groups
-    assert norm.epsilon == 1e-5
+    x = jax.random.normal(jax.random.key(0), (2, 3, 5, channels))
+    made, variables = layers.GroupNorm().init_with_output(jax.random.key(1), x)
+    norm = nn.GroupNorm(groups, epsilon=1e-5)
+    np.testing.assert_allclose(made, norm.apply(variables, x), rtol=1e-5, atol=1e-6)
 
 
 def test_feed_forward_uses_the_exact_gelu():
@@ -179,8 +180,10 @@ def test_groups_of_the_decoders_norms():
     groups = {}
 
     def record(call, args, kwargs, context):
-        if isinstance(context.module, nn.GroupNorm):
-            groups["/".join(context.module.path)] = context.module.num_groups
+        norm = context.module
+        if isinstance(norm, layers.GroupNorm) and context.method_name == "__call__":
+            channels = sum(part.shape[-1] for part in args)
+            groups["/".join(norm.path)] = norm.groups(channels)
         return call(*args, **kwargs)
 
     with nn.intercept_methods(record):

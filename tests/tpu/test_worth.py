@@ -5,6 +5,7 @@ Where a newer one makes it needless these fail: then it can go.
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
@@ -13,7 +14,9 @@ from jax.sharding import SingleDeviceSharding
 from pix2seq_d.dry_run import hlo, memory, topology
 from pix2seq_d.models import attention_kernel
 from pix2seq_d.models.attention_kernel import ByHead, attend
+from pix2seq_d.models.convolution import convolve
 from pix2seq_d.models.decoder import ResidualBlock
+from pix2seq_d.models.group_norm import group_norm
 from pix2seq_d.models.strips import cut, join
 from pix2seq_d.sharding import mesh as meshes
 
@@ -71,3 +74,36 @@ def test_a_head_after_another_takes_less_than_all_at_once(chips, monkeypatch, pa
         for kernel in (ByHead(4), "xla")
     )
     assert by_head < 0.6 * at_once
+
+
+def test_norm_and_silu_as_one_function_take_less_than_the_parts(chips):
+    """Between two convolutions, with gradients."""
+    dtype, place = jnp.bfloat16, SingleDeviceSharding(chips[0])
+
+    def one(x, scale, shift):
+        return group_norm((x,), scale, shift, groups=32, silu=True, dtype=dtype)
+
+    def parts(x, scale, shift):
+        norm = nn.GroupNorm(32, epsilon=1e-5, dtype=jnp.float32)
+        y = norm.apply({"params": {"scale": scale, "bias": shift}}, x)
+        return nn.silu(y).astype(dtype)
+
+    def with_gradients(x, kernel, scale, shift, back, *, norm):
+        def run(x, kernel, scale, shift):
+            for _ in range(2):
+                x = norm(convolve(x, kernel, (1, 1), "SAME"), scale, shift)
+            return x
+
+        made, pull = jax.vjp(run, x, kernel, scale, shift)
+        return made, pull(back)
+
+    def shapes(*sizes, dtype=dtype):
+        return jax.ShapeDtypeStruct(sizes, dtype, sharding=place)
+
+    x, kernel = shapes(8, 128, 128, 128), shapes(3, 3, 128, 128)
+    width = shapes(128, dtype=jnp.float32)
+    together, apart = (
+        cycles(functools.partial(with_gradients, norm=norm), x, kernel, width, width, x)
+        for norm in (one, parts)
+    )
+    assert together < 0.95 * apart
