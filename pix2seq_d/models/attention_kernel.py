@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from pix2seq_d.models.head_attention import head_by_head
 
 # Bytes of float32 scores that stay in the 128 MB on a TPU's chip, with room for others:
-# of all heads, whose softmax has several such arrays, and of one (docs/performance.md).
+# of all heads, whose softmax has several such arrays, and of one, whose backward pass
+# has two (docs/performance.md).
 _OF_ALL = 40e6
 _OF_ONE = 70e6
 
@@ -27,8 +28,10 @@ class ByHead:
 
     devices: int
 
-    def parts(self, batch: int, queries: int, *, heads: int, keys: int) -> int:
-        """Blocks of queries that a head is to have; 0 for all heads at once.
+    def parts(
+        self, batch: int, queries: int, *, heads: int, keys: int
+    ) -> tuple[int, int] | None:
+        """Blocks of queries of a head, forward and backward; None: all heads at once.
 
         Args:
           batch: examples, on all devices.
@@ -37,7 +40,9 @@ class ByHead:
           keys: of an example.
         """
         one = 4 * -(-batch // self.devices) * queries * keys
-        return 0 if heads * one <= _OF_ALL else math.ceil(one / _OF_ONE)
+        if heads * one <= _OF_ALL:
+            return None
+        return math.ceil(one / _OF_ONE), math.ceil(2 * one / _OF_ONE)
 
 
 Kernel = Literal["xla", "cudnn"] | ByHead
@@ -61,7 +66,7 @@ def attend(
     if isinstance(kernel, ByHead):
         _, keys, heads, _ = key.shape
         parts = kernel.parts(*query.shape[:2], heads=heads, keys=keys)
-        if parts:
+        if parts is not None:
             made: Any = head_by_head(query, key, value, parts)
             return made
         kernel = "xla"

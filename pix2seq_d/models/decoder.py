@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from pix2seq_d.config import DecoderConfig
 from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.attention_kernel import Kernel
+from pix2seq_d.models.dropout import Dropout
 from pix2seq_d.models.initialisers import glorot, tiny, zeros
 from pix2seq_d.models.layers import (
     Attention,
@@ -156,7 +157,7 @@ class ResidualBlock(nn.Module):
         y = norm(name="norm1")(*parts)
         y, bias = BiasApart(features, 3, dtype, strips, name="conv1")(y)
         y = norm(name="norm2")(y, bias=bias, modulation=(scale, shift))
-        y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
+        y = Dropout(self.dropout, name="dropout")(y, train=train)
         y = conv(features, 3, "conv2", dtype, kernel_init=tiny, strips=strips)(y)
         # The sum is rounded once; large maps at every step stay in `dtype`.
         y = (y.astype(jnp.float32) + skip) / math.sqrt(2)

@@ -9,13 +9,8 @@ import jax.numpy as jnp
 from pix2seq_d.config import EncoderConfig, ResNetConfig
 from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.attention_kernel import Kernel
-from pix2seq_d.models.layers import (
-    Attention,
-    DropPath,
-    FeedForward,
-    dense,
-    layer_norm,
-)
+from pix2seq_d.models.dropout import Dropout, DropPath
+from pix2seq_d.models.layers import Attention, FeedForward, dense, layer_norm
 from pix2seq_d.models.resnet import ResNet
 from pix2seq_d.models.strips import Strips
 
@@ -85,7 +80,7 @@ class ImageEncoder(nn.Module):
         c2, c3, c4 = resnet(images, train=train and not self.freeze_batch_norm)
         batch, height, width, channels = c4.shape
         x = c4.reshape(batch, height * width, channels)
-        x = nn.Dropout(c.dropout, deterministic=not train, name="input_dropout")(x)
+        x = Dropout(c.dropout, name="input_dropout")(x, train=train)
         x = layer_norm("input_norm")(dense(c.dim, "input", dtype)(x))
         # The residual stream is float32 in a bfloat16 model too: few numbers that
         # every layer adds to.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pix2seq_d.models.attention_kernel import Kernel, attend
 from pix2seq_d.models.convolution import convolve
+from pix2seq_d.models.dropout import Dropout
 from pix2seq_d.models.gelu import gelu
 from pix2seq_d.models.group_norm import Modulation, group_norm
 from pix2seq_d.models.initialisers import Initialiser, glorot, ones, zeros
@@ -252,26 +253,8 @@ class FeedForward(nn.Module):
         """[B, L, D] -> [B, L, D]."""
         y = dense(self.hidden, "in", self.dtype)(x)
         y = gelu(y)
-        y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
+        y = Dropout(self.dropout, name="dropout")(y, train=train)
         return dense(x.shape[-1], "out", self.dtype)(y)
-
-
-class DropPath(nn.Module):
-    """Drops a residual branch per example, survivors divided by 1 - rate (spec 4.3).
-
-    Attributes:
-      rate: probability that an example's branch is dropped.
-    """
-
-    rate: float
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """[B, ...] -> [B, ...]."""
-        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        # Dropout over a mask of one value per example does exactly this.
-        keep = nn.Dropout(self.rate, deterministic=not train, name="mask")
-        return x * keep(jnp.ones(shape, x.dtype))
 
 
 def depth_to_space(x: jax.Array, factor: int) -> jax.Array:

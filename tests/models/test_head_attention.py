@@ -34,7 +34,7 @@ def results(kernel, arrays, back):
     return made, *pull(back)
 
 
-@pytest.mark.parametrize(("length", "parts"), [(16, 2), (21, 3), (5, 1)])
+@pytest.mark.parametrize(("length", "parts"), [(16, (2, 4)), (21, (3, 6)), (5, (1, 2))])
 def test_heads_give_results_and_gradients_of_all(small_chip, length, parts):
     query, key, value, back = drawn(*((3, n, 2, 8) for n in (length, 21, 21, length)))
     kernel = ByHead(3)
@@ -84,14 +84,14 @@ def test_a_batch_stays_on_its_devices(small_chip):
     ("batch", "queries", "heads", "keys", "parts"),
     [
         # As the TPU compiler likes them: docs/performance.md.
-        (1, 4097, 8, 4097, 1),
-        (1, 4096, 16, 4096, 1),
-        (1, 8192, 16, 8192, 4),
-        (8, 1025, 8, 1025, 1),
-        (2, 4096, 16, 4096, 2),
-        (8, 257, 8, 257, 0),
-        (1, 1025, 8, 1025, 0),
-        (512, 4096, 16, 4096, 491),
+        (1, 4097, 8, 4097, (1, 2)),
+        (1, 4096, 16, 4096, (1, 2)),
+        (1, 8192, 16, 8192, (4, 8)),
+        (8, 1025, 8, 1025, (1, 1)),
+        (2, 4096, 16, 4096, (2, 4)),
+        (8, 257, 8, 257, None),
+        (1, 1025, 8, 1025, None),
+        (512, 4096, 16, 4096, (491, 982)),
     ],
 )
 def test_what_is_computed_at_once_follows_from_what_fits(
@@ -117,7 +117,7 @@ def test_gradients_in_bfloat16_are_nearly_as_exact_as_of_all(
     """Also where tokens have much in common, as after a bias: then dO V^T is near D."""
     monkeypatch.setattr(attention_kernel, "_OF_ALL", 0)
     monkeypatch.setattr(attention_kernel, "_OF_ONE", 4 * 512 * 512 / parts)
-    assert ByHead(1).parts(1, 512, heads=1, keys=512) == parts
+    assert ByHead(1).parts(1, 512, heads=1, keys=512) == (parts, 2 * parts)
     query, key, value, back, *means = drawn(*4 * [(1, 512, 1, 32)], *3 * [(32,)])
     key, value, back = (
         x + common * mean for x, mean in zip((key, value, back), means, strict=True)

@@ -124,17 +124,6 @@ def test_feed_forward_uses_the_exact_gelu():
     )
 
 
-def test_drop_path_drops_whole_examples_and_keeps_the_mean():
-    x = jnp.ones((4000, 2, 3))
-    drop = layers.DropPath(0.25)
-    np.testing.assert_array_equal(drop.apply({}, x, train=False), x)
-    rngs = {"dropout": jax.random.key(0)}
-    y = np.asarray(drop.apply({}, x, train=True, rngs=rngs)).reshape(4000, 6)
-    assert (y == y[:, :1]).all()
-    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.75], rtol=1e-6)
-    assert (y[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.03)
-
-
 def test_depth_to_space_orders_channels_as_row_column_channel():
     made = layers.depth_to_space(jnp.arange(12.0).reshape(1, 1, 1, 12), 2)
     expected = [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]
