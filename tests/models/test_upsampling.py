@@ -36,9 +36,11 @@ def test_pixels_are_repeated_and_their_gradients_summed(factor, convolved, dtype
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_a_tpu_computes_is_the_same(dtype):
-    # No TPU is here: its two functions are run on this machine.
+    # No TPU is here: its functions are run on this machine.
     x = _map(dtype)
-    np.testing.assert_array_equal(upsampling._from_zeros(x), upsampling._repeated(x, 2))
+    for made in upsampling._from_zeros(x), upsampling._by_convolution(x):
+        assert made.dtype == dtype
+        np.testing.assert_array_equal(made, upsampling._repeated(x, 2))
     made, expected = upsampling._of_every_other(x), upsampling._summed(x, 2)
     assert made.dtype == expected.dtype == x.dtype
     tolerance = 1e-6 if dtype == "float32" else 2**-7
