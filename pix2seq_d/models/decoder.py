@@ -14,12 +14,12 @@ from pix2seq_d.config import DecoderConfig
 from pix2seq_d.models import embeddings, remat
 from pix2seq_d.models.attention_kernel import Kernel
 from pix2seq_d.models.dropout import Dropout
+from pix2seq_d.models.group_norm import GroupNorm
 from pix2seq_d.models.initialisers import glorot, tiny, zeros
 from pix2seq_d.models.layers import (
     Attention,
     BiasApart,
     FeedForward,
-    GroupNorm,
     KeyValue,
     conv,
     dense,

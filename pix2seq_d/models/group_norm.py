@@ -7,16 +7,69 @@ passes over the maps more often and keeps more (docs/performance.md).
 """
 
 import functools
+import math
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pix2seq_d.models.initialisers import ones, zeros
 from pix2seq_d.models.strips import of_each
 
 _EPSILON = 1e-5
 
 Modulation = tuple[jax.Array, jax.Array]
+
+
+class GroupNorm(nn.Module):
+    """`group_norm` with its parameters (spec 4.4, 4.6).
+
+    It has min(C / 4, 32) groups; where that does not divide C (the reference fails
+    there), as many as their greatest common divisor.
+
+    Attributes:
+      dtype: of the result.
+      width: in place of C in the number of groups, where the reference has another.
+      strips: that an image is cut into (`strips.cut`).
+      silu: whether SiLU is taken.
+    """
+
+    dtype: Any = jnp.float32
+    width: int | None = None
+    strips: int = 1
+    silu: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        *parts: jax.Array,
+        bias: jax.Array | None = None,
+        modulation: Modulation | None = None,
+    ) -> jax.Array:
+        """Maps [B, h, w, C_i] side by side -> [B, h, w, C].
+
+        Args:
+          *parts: the maps.
+          bias: [C], of the convolution that made them.
+          modulation: scale and shift of each image, [images, C] each.
+        """
+        channels = sum(part.shape[-1] for part in parts)
+        return group_norm(
+            parts,
+            self.param("scale", ones, (channels,)),
+            self.param("bias", zeros, (channels,)),
+            groups=self.groups(channels),
+            bias=bias,
+            modulation=modulation,
+            strips=self.strips,
+            silu=self.silu,
+            dtype=self.dtype,
+        )
+
+    def groups(self, channels: int) -> int:
+        """Number of groups of so many channels."""
+        return math.gcd(channels, max(min((self.width or channels) // 4, 32), 1))
 
 
 class _Form(NamedTuple):

@@ -1,6 +1,5 @@
 """Layers shared by encoder, pyramid and decoder."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +11,6 @@ from pix2seq_d.models.attention_kernel import Kernel, attend
 from pix2seq_d.models.convolution import convolve
 from pix2seq_d.models.dropout import Dropout
 from pix2seq_d.models.gelu import gelu
-from pix2seq_d.models.group_norm import Modulation, group_norm
 from pix2seq_d.models.initialisers import Initialiser, glorot, ones, zeros
 from pix2seq_d.models.strips import with_neighbours
 
@@ -102,56 +100,6 @@ class BiasApart(nn.Module):
             padding = (0, 0), (side, side)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         return convolve(x, kernel, (1, 1), padding), bias
-
-
-class GroupNorm(nn.Module):
-    """GroupNorm, and what `group_norm.group_norm` takes with it (spec 4.4, 4.6).
-
-    It has min(C / 4, 32) groups; where that does not divide C (the reference fails
-    there), as many as their greatest common divisor.
-
-    Attributes:
-      dtype: of the result.
-      width: in place of C in the number of groups, where the reference has another.
-      strips: that an image is cut into (`strips.cut`).
-      silu: whether SiLU is taken.
-    """
-
-    dtype: Dtype = jnp.float32
-    width: int | None = None
-    strips: int = 1
-    silu: bool = False
-
-    @nn.compact
-    def __call__(
-        self,
-        *parts: jax.Array,
-        bias: jax.Array | None = None,
-        modulation: Modulation | None = None,
-    ) -> jax.Array:
-        """Maps [B, h, w, C_i] side by side -> [B, h, w, C].
-
-        Args:
-          *parts: the maps.
-          bias: [C], of the convolution that made them.
-          modulation: scale and shift of each image, [images, C] each.
-        """
-        channels = sum(part.shape[-1] for part in parts)
-        return group_norm(
-            parts,
-            self.param("scale", ones, (channels,)),
-            self.param("bias", zeros, (channels,)),
-            groups=self.groups(channels),
-            bias=bias,
-            modulation=modulation,
-            strips=self.strips,
-            silu=self.silu,
-            dtype=self.dtype,
-        )
-
-    def groups(self, channels: int) -> int:
-        """Number of groups of so many channels."""
-        return math.gcd(channels, max(min((self.width or channels) // 4, 32), 1))
 
 
 def dense(features: int, name: str, dtype: Dtype) -> nn.Dense:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from pix2seq_d.config import PyramidConfig
 from pix2seq_d.models import remat
-from pix2seq_d.models.layers import BiasApart, GroupNorm
+from pix2seq_d.models.group_norm import GroupNorm
+from pix2seq_d.models.layers import BiasApart
 from pix2seq_d.models.strips import Strips, cut, join, number_of
 from pix2seq_d.models.upsampling import upsample
 

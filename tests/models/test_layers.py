@@ -9,6 +9,7 @@ from tiny_model import TINY, with_decoder
 
 from pix2seq_d.config import EncoderConfig, PyramidConfig
 from pix2seq_d.models import Pix2SeqD, embeddings, initialisers, layers
+from pix2seq_d.models.group_norm import GroupNorm
 from pix2seq_d.models.pyramid import FeaturePyramid
 
 
@@ -108,7 +109,7 @@ def test_tiny_kernels_are_glorot_times_1e_5():
 )
 def test_group_norm_has_a_quarter_of_the_channels_as_groups(channels, groups):
     x = jax.random.normal(jax.random.key(0), (2, 3, 5, channels))
-    made, variables = layers.GroupNorm().init_with_output(jax.random.key(1), x)
+    made, variables = GroupNorm().init_with_output(jax.random.key(1), x)
     norm = nn.GroupNorm(groups, epsilon=1e-5)
     np.testing.assert_allclose(made, norm.apply(variables, x), rtol=1e-5, atol=1e-6)
 
@@ -170,7 +171,7 @@ def test_groups_of_the_decoders_norms():
 
     def record(call, args, kwargs, context):
         norm = context.module
-        if isinstance(norm, layers.GroupNorm) and context.method_name == "__call__":
+        if isinstance(norm, GroupNorm) and context.method_name == "__call__":
             channels = sum(part.shape[-1] for part in args)
             groups["/".join(norm.path)] = norm.groups(channels)
         return call(*args, **kwargs)
