@@ -144,7 +144,7 @@ class ResidualBlock(nn.Module):
     ) -> jax.Array:
         """x [B, h, w, C] or strips of it, time [B, E] -> [B, h, w, features].
 
-        A map beside it, [B, h, w, C'], gives further channels.
+        A map beside it, [B, h, w, C'] of its dtype, gives further channels.
         """
         features, dtype, strips = self.features, self.dtype, self.strips
         norm = functools.partial(GroupNorm, dtype, strips=strips, silu=True)

@@ -21,9 +21,10 @@ class Dropout(nn.Module):
             return x
         keep = 1 - self.rate
         mask = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
-        # The backward pass keeps a byte of each; a compiler would hash numbers anew.
+        # Without rematerialisation the backward pass keeps a byte of each, in place of
+        # numbers that a TPU's compiler would hash again.
         mask = jax.lax.optimization_barrier(mask)
-        return jnp.where(mask, x / keep, jnp.zeros_like(x))
+        return jnp.where(mask, x / keep, 0)
 
 
 class DropPath(nn.Module):

@@ -47,7 +47,7 @@ class GroupNorm(nn.Module):
         bias: jax.Array | None = None,
         modulation: Modulation | None = None,
     ) -> jax.Array:
-        """Maps [B, h, w, C_i] side by side -> [B, h, w, C].
+        """Maps [B, h, w, C_i] of one dtype, side by side -> [B, h, w, C].
 
         Args:
           *parts: the maps.
@@ -102,10 +102,11 @@ def group_norm(
 ) -> jax.Array:
     """silu(GroupNorm(x + bias) (1 + m) + n), x the parts side by side; epsilon 1e-5.
 
-    Sums are in float32. It has no forward-mode derivative.
+    Sums are in float32, so a bias had better not cancel a mean of x that is hundreds of
+    times its deviation. It has no forward-mode derivative.
 
     Args:
-      parts: maps [B, h, w, C_i], C together.
+      parts: maps [B, h, w, C_i] of one dtype, that of their gradients; C together.
       scale: of the norm, [C].
       shift: likewise.
       groups: of channels that a mean and a variance are of.

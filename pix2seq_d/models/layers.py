@@ -20,7 +20,7 @@ Dtype = Any
 BATCH_NORM_MOMENTUM = 0.9
 
 
-# Norms give float32 in a bfloat16 model too: what follows up to the next product is
+# It gives float32 in a bfloat16 model too: what follows up to the next product is
 # element-wise, costs the same, and is rounded once there.
 def layer_norm(name: str) -> nn.LayerNorm:
     """LayerNorm with epsilon 1e-6, to float32 (spec 4.3)."""

@@ -43,9 +43,15 @@ def run(block: nn.Module, *args: Any, remat: str, **options: Any) -> Any:
 
 
 def _is_product(primitive: Any, *args: Any, **params: Any) -> bool:
-    """Whether an operation is a convolution or a product with weights."""
+    """Whether an operation is a convolution or a product with weights.
+
+    Not the convolution that upsamples channel by channel.
+    """
     return (
-        primitive.name == "conv_general_dilated"
+        (
+            primitive.name == "conv_general_dilated"
+            and params["feature_group_count"] == 1
+        )
         or (primitive.name == "name" and params["name"] == convolution.NAME)
         or jax.checkpoint_policies.dots_with_no_batch_dims_saveable(
             primitive, *args, **params

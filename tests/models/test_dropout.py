@@ -29,6 +29,24 @@ def test_dropout_and_its_gradients_are_those_of_flax(rate, dtype):
     assert float((found == 0).mean()) == pytest.approx(rate, abs=0.03)
 
 
+def test_the_backward_pass_keeps_a_byte_of_each():
+    """And is given the mask as it was written, not to be made again."""
+    x = jnp.ones((64, 33))
+
+    def run(x):
+        return jax.vjp(lambda x: Dropout(0.5).apply({}, x, train=True, rngs=RNGS), x)
+
+    # And, without jit, zeros.
+    kept = {y.dtype for y in jax.tree.leaves(run(x)[1]) if y.size == x.size}
+    assert kept == {jnp.dtype(bool), x.dtype}
+    (barrier,) = [
+        line
+        for line in jax.jit(run).lower(x).as_text().splitlines()
+        if "optimization_barrier" in line
+    ]
+    assert barrier.endswith("tensor<64x33xi1>")
+
+
 def test_nothing_is_dropped_but_in_a_training():
     x = jnp.ones((3, 4))
     assert Dropout(0.5).apply({}, x, train=False) is x

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_model import TINY, quick_jit, random_batch, random_variables, with_dec
 from pix2seq_d.config import ConfigError, DiffusionConfig, TrainConfig
 from pix2seq_d.config.training import REMAT
 from pix2seq_d.models import Pix2SeqD, remat, variable_shapes
+from pix2seq_d.models.pyramid import MergeBlock
 from pix2seq_d.training import step as steps
 
 # Layers drop: computed again, they have to drop the same.
@@ -68,6 +70,24 @@ def test_parameters_keep_their_names():
     )
     for other in others:
         assert other == one
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("dots", 1), ("blocks", 0)])
+def test_of_an_upsampled_map_none_is_kept_but_what_is_convolved(kind, kept):
+    """A TPU upsamples by a convolution, which is no product with weights."""
+
+    class Level(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            block = MergeBlock(8, jnp.bfloat16, name="block")
+            return remat.run(block, x, None, remat=kind, factor=2)
+
+    x = jnp.ones((1, 4, 4, 8), jnp.bfloat16)
+    level = Level()
+    variables = level.init(jax.random.key(0), x)
+    _, pull = jax.vjp(level.apply, variables, x)
+    maps = [y for y in jax.tree.leaves(pull) if y.shape == (1, 8, 8, 8)]
+    assert len(maps) == kept
 
 
 def test_the_backward_pass_keeps_less():

@@ -34,6 +34,22 @@ def test_pixels_are_repeated_and_their_gradients_summed(factor, convolved, dtype
     np.testing.assert_allclose(gradient.astype(jnp.float32), blocks, rtol=tolerance)
 
 
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+@pytest.mark.parametrize("convolved", [True, False])
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_training_on_tpus_convolves_where_it_is_exact(
+    dtype, factor, convolved, platform
+):
+    def run(x):
+        return jax.vjp(lambda x: upsampling.upsample(x, factor, convolved=convolved), x)
+
+    traced = jax.jit(run).trace(_map(dtype))
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    expected = (dtype, factor, convolved, platform) == ("bfloat16", 2, True, "tpu")
+    assert ("convolution" in text) == expected
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_a_tpu_computes_is_the_same(dtype):
     # No TPU is here: its functions are run on this machine.
