@@ -187,7 +187,9 @@ def _line(
     count = places * shape[-1]
     bias: jax.Array | float = 0.0
     if small.bias is not None:
-        bias = small.bias.reshape(shape[2:])
+        # For each image, so that devices add up its gradient once, and not each of
+        # its terms.
+        bias = jnp.broadcast_to(small.bias.reshape(shape[2:]), sums.shape)
         squares += bias * (2 * sums + places * bias)
         sums += places * bias
     mean = sums.sum(-1, keepdims=True) / count
