@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "benchmarks/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -18,6 +22,29 @@ def test_every_link_to_a_file_leads_to_one(page):
         for link in links
         if not (page.parent / link.partition("#")[0]).resolve().exists()
     ]
+    assert not missing
+
+
+def anchors(page):
+    """What GitHub makes of its headings: words in small letters, hyphens between."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles}
+
+
+def test_an_anchor_is_what_a_heading_becomes(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# `S(1)`, or not\n\n## Before: 64 px\ntext # no\n")
+    assert anchors(page) == {"s1-or-not", "before-64-px"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(page):
+    missing = []
+    for link in _LINK.findall(page.read_text()):
+        name, _, anchor = link.partition("#")
+        there = page.parent / name if name else page
+        if anchor and "://" not in link and anchor not in anchors(there):
+            missing.append(link)
     assert not missing
 
 
