@@ -26,11 +26,13 @@ def training(results: Results) -> str:
     """Every compiled training step: memory, exchange, time."""
     head = ("recipe", "slice", "settings", "batch", "HBM GB, used of", "exchanged MB")
     head += ("Mcycles", "ms a step", "images/s", "MFU", "hours", "chip-hours")
+    head += ("compiled",)
     rows = []
     for case, record in plan.compiled(results, "train"):
         first = [case.recipe, case.slice, _settings(case)]
         if not record["fits"]:
-            rows.append([*first, *_does_not_fit(record, len(head) - 5)])
+            cells = _does_not_fit(record, len(head) - 6)
+            rows.append([*first, *cells, record["date"]])
             continue
         exchanged = sum(row["bytes"] for row in record["traffic"])
         rows.append(
@@ -40,6 +42,7 @@ def training(results: Results) -> str:
                 _memory(case, record),
                 f"{exchanged / 1e6:,.0f}",
                 *_time(case, record),
+                record["date"],
             ]
         )
     return text_table.markdown(head, rows)
@@ -49,11 +52,13 @@ def sampling(results: Results) -> str:
     """Encoder and sampler, so many images on each chip at once."""
     head = ("recipe", "chip", "images", "HBM GB, used of", "ms once", "ms a step")
     head += tuple(f"images/s a chip, {n} steps" for n in plan.SAMPLER_STEPS)
+    head += ("compiled",)
     rows = []
     for case, record in plan.compiled(results, "sample"):
         first = [case.recipe, case.accelerator.removeprefix("TPU ")]
         if not record["fits"]:
-            rows.append([*first, "", *_does_not_fit(record, len(head) - 4)[1:]])
+            cells = _does_not_fit(record, len(head) - 5)[1:]
+            rows.append([*first, "", *cells, record["date"]])
             continue
         clock = estimate.CLOCK_GHZ[case.accelerator] * 1e9
         once, step = record["once_cycles"] / clock, record["step_cycles"] / clock
@@ -70,6 +75,7 @@ def sampling(results: Results) -> str:
                     f"{record['images'] / (once + (n - outside) * step):,.1f}"
                     for n in plan.SAMPLER_STEPS
                 ),
+                record["date"],
             ]
         )
     return text_table.markdown(head, rows) if rows else "None was compiled yet."
