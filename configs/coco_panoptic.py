@@ -96,7 +96,7 @@ def _all_stages(config: ml_collections.ConfigDict) -> None:
 def _low_res(config: ml_collections.ConfigDict) -> None:
     """256 px, 800 epochs: 184,824 steps of 512 images.
 
-    By the TPU compiler it takes 5.3 of 16.9 GB on a v5e:8x8 (docs/scaling.md).
+    By the TPU compiler it takes 5.2 of 16.9 GB on a v5e:8x8 (docs/scaling.md).
     """
     config.model.update(image_size=(256, 256), mask_size=(128, 128))  # [memory H]
     config.optimizer.update(
@@ -122,7 +122,7 @@ def _high_res(config: ml_collections.ConfigDict) -> None:
       --config.train.freeze_batch_norm=True
 
     0.51 days on an H100 at 40 % of its peak (`--dry_run`). A v5e:4x4 takes the whole
-    batch in 8.5 of 16.9 GB by the TPU compiler (docs/scaling.md).
+    batch in 8.8 of 16.9 GB by the TPU compiler (docs/scaling.md).
     """
     config.model.update(image_size=(1024, 1024), mask_size=(512, 512))  # [code]
     config.optimizer.update(peak_lr=1e-5, warmup_steps=0)  # [code]

@@ -17,6 +17,7 @@ from pix2seq_d.dry_run.hlo import Collective
 from pix2seq_d.dry_run.memory import DoesNotFit
 from pix2seq_d.models import parameter_count, variable_shapes
 from pix2seq_d.scaling.cases import Case
+from pix2seq_d.training import checkpoint_format
 from pix2seq_d.training.program import Program
 from pix2seq_d.training.throughput import image_flops
 
@@ -87,6 +88,7 @@ def record(case: Case, config: Config, *, to_the_end: bool) -> Record:
         "fingerprint": fingerprint(case, config),
         "versions": versions(),
         "date": datetime.date.today().isoformat(),
+        "commit": checkpoint_format.commit(),
         "cycles": None,
     }
     try:

@@ -32,7 +32,7 @@ def training(results: Results) -> str:
         first = [case.recipe, case.slice, _settings(case)]
         if not record["fits"]:
             cells = _does_not_fit(record, len(head) - 6)
-            rows.append([*first, *cells, record["date"]])
+            rows.append([*first, *cells, _compiled(record)])
             continue
         exchanged = sum(row["bytes"] for row in record["traffic"])
         rows.append(
@@ -42,7 +42,7 @@ def training(results: Results) -> str:
                 _memory(case, record),
                 f"{exchanged / 1e6:,.0f}",
                 *_time(case, record),
-                record["date"],
+                _compiled(record),
             ]
         )
     return text_table.markdown(head, rows)
@@ -58,7 +58,7 @@ def sampling(results: Results) -> str:
         first = [case.recipe, case.accelerator.removeprefix("TPU ")]
         if not record["fits"]:
             cells = _does_not_fit(record, len(head) - 5)[1:]
-            rows.append([*first, "", *cells, record["date"]])
+            rows.append([*first, "", *cells, _compiled(record)])
             continue
         clock = estimate.CLOCK_GHZ[case.accelerator] * 1e9
         once, step = record["once_cycles"] / clock, record["step_cycles"] / clock
@@ -75,7 +75,7 @@ def sampling(results: Results) -> str:
                     f"{record['images'] / (once + (n - outside) * step):,.1f}"
                     for n in plan.SAMPLER_STEPS
                 ),
-                record["date"],
+                _compiled(record),
             ]
         )
     return text_table.markdown(head, rows) if rows else "None was compiled yet."
@@ -139,6 +139,12 @@ def _time(case: Case, record: Record) -> list[str]:
         estimate.number(found.hours),
         estimate.number(found.device_hours),
     ]
+
+
+def _compiled(record: Record) -> str:
+    """Date and commit; none in records of before 2026-11-29."""
+    commit = record.get("commit")
+    return f"{record['date']}, {commit[:7]}" if commit else str(record["date"])
 
 
 def _does_not_fit(record: Record, empty: int) -> list[str]:

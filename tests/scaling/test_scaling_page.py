@@ -22,6 +22,7 @@ MOMENTS = {**GRADIENTS, "purpose": "batch-norm moments"}
 COMPILED = {
     **LOW_RES,
     "date": "2026-11-29",
+    "commit": "0123456789abcdef-dirty",
     "fits": True,
     "cycles": 15_000_000,  # 10 ms at 1.5 GHz
     "bytes": 8_456_000_000,
@@ -55,7 +56,16 @@ def test_a_compiled_step():
     # 197 TFLOP/s; 180,000 steps.
     assert row == [
         *("coco_panoptic:low_res", "v5e:16x16", "as it is", "512", "8.5 of 16.9"),
-        *("400", "15.0", "13.2", "38,788", "38%", "0.66", "168.96", "2026-11-29"),
+        *(
+            "400",
+            "15.0",
+            "13.2",
+            "38,788",
+            "38%",
+            "0.66",
+            "168.96",
+            "2026-11-29, 0123456",
+        ),
     ]
 
 
@@ -72,7 +82,7 @@ def test_a_step_that_does_not_fit_says_by_how_much():
     large = {**COMPILED, "fits": False, "cycles": None, "needed": 20e9, "limit": 16.9e9}
     (row,) = cells(tables.training(results(**{SMALLER: large})), "v5e:8x8")
     assert row[3:5] == ["512", "20.0 of 16.9: 3.1 too much"]
-    assert (set(row[5:-1]), row[-1]) == ({"-"}, "2026-11-29")
+    assert (set(row[5:-1]), row[-1]) == ({"-"}, "2026-11-29, 0123456")
 
 
 def test_masks_a_second_for_every_number_of_steps():
@@ -97,6 +107,10 @@ def test_masks_a_second_for_every_number_of_steps():
         "12.2",
         "2026-11-29",
     ]
+    large = {**COMPILED, "fits": False, "needed": 20e9, "limit": 16.9e9}
+    (row,) = cells(tables.sampling(results(**{case: large})), "low_res")
+    assert row[2:4] == ["", "20.0 of 16.9: 3.1 too much"]
+    assert (set(row[4:-1]), row[-1]) == ({"-"}, "2026-11-29, 0123456")
     eight = {case: {**record, "images": 8}}
     assert cells(tables.sampling(results(**eight)), "low_res")[0][-2] == "97.6"
     video = {case: {**record, "is_video": True}}  # its first step is among the 2 ms
