@@ -1,6 +1,7 @@
 """The file of results: gone on with, whole, and only what is missing compiled."""
 
 import dataclasses
+import datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from pix2seq_d.cli import dry_run
 from pix2seq_d.scaling import compiled, store
 from pix2seq_d.scaling.cases import Case
 from pix2seq_d.scaling.store import Results
+from pix2seq_d.training import checkpoint_format
 
 ONE = Case("train", "shapes:tiny", "v5e:2x4")
 TWO = Case("train", "shapes:tiny", "v5e:2x4", (("sharding.fsdp", 4),))
@@ -41,6 +43,16 @@ def test_what_was_stopped_early_is_missing_only_where_cycles_are_wanted():
     records = {ONE.key: early, TWO.key: too_large}
     assert missing(records) == [ONE]
     assert missing(records, to_the_end=False) == []
+
+
+def test_a_record_says_when_and_of_which_code_it_is(monkeypatch):
+    monkeypatch.setattr(compiled, "_settle", lambda *_: {"bytes": 7})
+    monkeypatch.setattr(checkpoint_format, "commit", lambda: "0123")
+    config = dry_run.settle(config_lib.from_config_dict(shapes.get_config("tiny")))[0]
+    found = compiled.record(ONE, config, to_the_end=False)
+    assert (found["fits"], found["bytes"], found["cycles"]) == (True, 7, None)
+    today = datetime.date.today().isoformat()
+    assert (found["date"], found["commit"]) == (today, "0123")
 
 
 def test_the_fingerprint_is_of_what_is_compiled():
