@@ -15,13 +15,16 @@ LINKED = [ROOT / "CHANGELOG.md", *PAGES]  # which names files that are no more
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
+def links(page):
+    """File and anchor of each link within the project; either may be empty."""
+    found = _LINK.findall(page.read_text())
+    return [link.partition("#")[::2] for link in found if "://" not in link]
+
+
 @pytest.mark.parametrize("page", LINKED, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_to_one(page):
-    links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
     missing = [
-        link
-        for link in links
-        if not (page.parent / link.partition("#")[0]).resolve().exists()
+        name for name, _ in links(page) if not (page.parent / name).resolve().exists()
     ]
     assert not missing
 
@@ -43,12 +46,11 @@ def test_an_anchor_is_what_a_heading_becomes(tmp_path):
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_link_to_a_heading_leads_to_one(page):
-    missing = []
-    for link in _LINK.findall(page.read_text()):
-        name, _, anchor = link.partition("#")
-        there = page.parent / name if name else page
-        if anchor and "://" not in link and anchor not in anchors(there):
-            missing.append(link)
+    missing = [
+        (name, anchor)
+        for name, anchor in links(page)
+        if anchor and anchor not in anchors(page.parent / name if name else page)
+    ]
     assert not missing
 
 

@@ -31,8 +31,7 @@ def training(results: Results) -> str:
     for case, record in plan.compiled(results, "train"):
         first = [case.recipe, case.slice, _settings(case)]
         if not record["fits"]:
-            cells = _does_not_fit(record, len(head) - 6)
-            rows.append([*first, *cells, _compiled(record)])
+            rows.append([*first, *_does_not_fit(record, len(head) - 6)])
             continue
         exchanged = sum(row["bytes"] for row in record["traffic"])
         rows.append(
@@ -57,8 +56,7 @@ def sampling(results: Results) -> str:
     for case, record in plan.compiled(results, "sample"):
         first = [case.recipe, case.accelerator.removeprefix("TPU ")]
         if not record["fits"]:
-            cells = _does_not_fit(record, len(head) - 5)[1:]
-            rows.append([*first, "", *cells, _compiled(record)])
+            rows.append([*first, "", *_does_not_fit(record, len(head) - 5)[1:]])
             continue
         clock = estimate.CLOCK_GHZ[case.accelerator] * 1e9
         once, step = record["once_cycles"] / clock, record["step_cycles"] / clock
@@ -142,7 +140,7 @@ def _time(case: Case, record: Record) -> list[str]:
 
 
 def _compiled(record: Record) -> str:
-    """Date and commit; none in records of before 2026-11-29."""
+    """Date and commit, which older records lack."""
     commit = record.get("commit")
     return f"{record['date']}, {commit[:7]}" if commit else str(record["date"])
 
@@ -150,4 +148,5 @@ def _compiled(record: Record) -> str:
 def _does_not_fit(record: Record, empty: int) -> list[str]:
     excess = (record["needed"] - record["limit"]) / 1e9
     used = f"{record['needed'] / 1e9:.1f} of {record['limit'] / 1e9:.1f}"
-    return [str(record["batch"]), f"{used}: {excess:.1f} too much", *"-" * empty]
+    first = [str(record["batch"]), f"{used}: {excess:.1f} too much"]
+    return [*first, *"-" * empty, _compiled(record)]

@@ -56,16 +56,8 @@ def test_a_compiled_step():
     # 197 TFLOP/s; 180,000 steps.
     assert row == [
         *("coco_panoptic:low_res", "v5e:16x16", "as it is", "512", "8.5 of 16.9"),
-        *(
-            "400",
-            "15.0",
-            "13.2",
-            "38,788",
-            "38%",
-            "0.66",
-            "168.96",
-            "2026-11-29, 0123456",
-        ),
+        *("400", "15.0", "13.2", "38,788", "38%", "0.66", "168.96"),
+        "2026-11-29, 0123456",
     ]
 
 
@@ -97,16 +89,8 @@ def test_masks_a_second_for_every_number_of_steps():
     }
     case = "sample coco_panoptic:low_res v5e:8x8"
     (row,) = cells(tables.sampling(results(**{case: record})), "low_res")
-    assert row[2:] == [
-        "1",
-        "1.0 of 16.9",
-        "2.0",
-        "4.0",
-        "45.5",
-        "23.8",
-        "12.2",
-        "2026-11-29",
-    ]
+    assert row[2:-1] == ["1", "1.0 of 16.9", "2.0", "4.0", "45.5", "23.8", "12.2"]
+    assert row[-1] == "2026-11-29"
     large = {**COMPILED, "fits": False, "needed": 20e9, "limit": 16.9e9}
     (row,) = cells(tables.sampling(results(**{case: large})), "low_res")
     assert row[2:4] == ["", "20.0 of 16.9: 3.1 too much"]
