@@ -106,12 +106,14 @@ def _compile(
     config: Config, slice_name: str, folder: Path, connection: Connection
 ) -> None:
     """The other process: sends what went wrong, or None at its end."""
-    program = measure.program_of(config, topology.devices(slice_name))
     options = {"xla_dump_to": str(folder), "xla_dump_hlo_as_text": True}
     try:
+        program = measure.program_of(config, topology.devices(slice_name))
         measure.compile_step(program, options)
     except DoesNotFit as error:
         connection.send((error.needed, error.limit))
+    except ValueError as error:
+        connection.send(ValueError(str(error)))
     except Exception as error:
         connection.send(str(error))
     else:
@@ -123,6 +125,8 @@ def _error(connection: Connection) -> Exception:
         said = connection.recv()
     except EOFError:
         return RuntimeError("the process that compiles has died: too little memory?")
+    if isinstance(said, ValueError):
+        return said
     if isinstance(said, tuple):
         return DoesNotFit(*said)
     return RuntimeError(

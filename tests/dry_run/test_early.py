@@ -2,6 +2,8 @@
 
 import pytest
 
+from configs import shapes
+from pix2seq_d import config as config_lib
 from pix2seq_d.dry_run import early
 
 REPORT = """\
@@ -25,3 +27,10 @@ def test_another_text_is_refused():
     vmem = REPORT[REPORT.index("Memory Space: vmem") :]
     with pytest.raises(ValueError, match="no report of the TPU compiler"):
         early.total_bytes(vmem)
+
+
+def test_the_other_process_says_what_is_wrong():
+    """Before it compiles, too; not that it has died."""
+    config = config_lib.from_config_dict(shapes.get_config("tiny"))
+    with pytest.raises(ValueError, match=r"--topology=v5e:9: give a TPU slice"):
+        early.settle(config, "v5e:9")
